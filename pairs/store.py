@@ -1,0 +1,325 @@
+"""Where tables and media lie, how they are written and read.
+
+Row tables are Delta Lake tables below one root. Each is split by one column (source, mixture or model);
+writing replaces one part in one commit, so a reader sees the old rows or the new ones. Media bytes lie in
+immutable Parquet shards named by their content; the table `media` says which row of which shard holds one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pairs.errors import PrefmillError
+from pairs.schema import BAD_ROWS, PAIRS, Medium
+
+if TYPE_CHECKING:
+    from deltalake import CommitProperties
+
+SHARD_BYTES = 128 << 20
+ROW_GROUP_BYTES = 1 << 20  # one lookup reads one row group
+DEFAULT_ROOT = ".prefmill"
+
+_string = pa.string()
+MEDIA = pa.schema(
+    [
+        pa.field("source", _string, nullable=False),
+        pa.field("media_id", _string, nullable=False),
+        pa.field("kind", _string, nullable=False),
+        pa.field("format", _string, nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("phash", _string),
+        pa.field("shard", _string, nullable=False),
+        pa.field("row_group", pa.int32(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),  # inside the row group
+    ]
+)
+REWARDS = pa.schema(
+    [
+        pa.field("model", _string, nullable=False),
+        pa.field("completion_id", _string, nullable=False),
+        pa.field("reward", pa.float32(), nullable=False),
+    ]
+)
+LEDGER = pa.schema(
+    [
+        pa.field("mixture", _string, nullable=False),
+        pa.field("pair_id", _string, nullable=False),
+        pa.field("source", _string, nullable=False),
+        pa.field("rule", _string, nullable=False),
+        pa.field("action", _string, nullable=False),  # keep, drop, flip, weight
+        pa.field("reason", _string, nullable=False),
+        pa.field("value", pa.float64()),  # what the rule saw or set: a similarity, a margin, a weight
+        pa.field("by", _string),  # the pair that stays instead, or that it contradicts
+    ]
+)
+# name -> (schema, the column that splits the table into parts)
+TABLES: dict[str, tuple[pa.Schema, str]] = {
+    "pairs": (PAIRS, "source"),
+    "bad_rows": (BAD_ROWS, "source"),
+    "media": (MEDIA, "source"),
+    "rewards": (REWARDS, "model"),
+    "ledger": (LEDGER, "mixture"),
+}
+
+
+class Store:
+    """The tables and media below `root`."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root).absolute()
+
+    @classmethod
+    def default(cls) -> Store:
+        """The store of `PREFMILL_STORE`, or `.prefmill` in the working directory."""
+        return cls(os.environ.get("PREFMILL_STORE") or DEFAULT_ROOT)
+
+    def path(self, *parts: str) -> Path:
+        return self.root.joinpath(*parts)
+
+    def replace(
+        self, table: str, part: str, rows: pa.Table | pa.RecordBatchReader, facts: Mapping[str, str]
+    ) -> int:
+        """Put `rows` in the place of one part of a table, in one commit; returns the table's new version.
+
+        `facts` go with the commit (revision, fingerprint, counts) and are read back by `facts`.
+        """
+        from deltalake import write_deltalake
+
+        schema, by = _table(table, rows.schema)
+        if not self._exists(table):
+            return self.append(table, part, rows, facts)
+        write_deltalake(
+            str(self.path(table)),
+            _conform(rows, schema, by, part),
+            mode="overwrite",
+            predicate=f"{by} = '{_quoted(part)}'",
+            partition_by=[by],
+            commit_properties=_commit(part, facts),
+        )
+        return self.version(table)
+
+    def append(
+        self, table: str, part: str, rows: pa.Table | pa.RecordBatchReader, facts: Mapping[str, str]
+    ) -> int:
+        """Add rows to one part of a table, in one commit."""
+        from deltalake import write_deltalake
+
+        schema, by = _table(table, rows.schema)
+        write_deltalake(
+            str(self.path(table)),
+            _conform(rows, schema, by, part),
+            mode="append",
+            partition_by=[by],
+            commit_properties=_commit(part, facts),
+        )
+        return self.version(table)
+
+    def scan(self, table: str, parts: Sequence[str] | None = None) -> pl.LazyFrame:
+        """One table, or some parts of it, as a lazy frame. A table not yet written is empty."""
+        if not self._exists(table):
+            if table not in TABLES:
+                raise PrefmillError(f"{self.path(table)}: no such table yet; run the step that makes it")
+            return pl.LazyFrame(schema=pl.from_arrow(TABLES[table][0].empty_table()).schema)  # type: ignore[union-attr]
+        frame = pl.scan_delta(str(self.path(table)))
+        if parts is not None:
+            by = TABLES[table][1] if table in TABLES else "mixture"
+            frame = frame.filter(pl.col(by).is_in(list(parts)))
+        return frame
+
+    def version(self, table: str) -> int:
+        """The version of a table; -1 when it is not there."""
+        from deltalake import DeltaTable
+
+        return DeltaTable(str(self.path(table)), without_files=True).version() if self._exists(table) else -1
+
+    def facts(self, table: str, part: str) -> dict[str, str]:
+        """The facts of the newest commit of one part; empty when it was never written."""
+        from deltalake import DeltaTable
+
+        if not self._exists(table):
+            return {}
+        for commit in DeltaTable(str(self.path(table)), without_files=True).history():
+            if commit.get("part") == part:
+                facts: dict[str, str] = json.loads(commit["facts"])
+                return facts
+        return {}
+
+    def _exists(self, table: str) -> bool:
+        return self.path(table, "_delta_log").is_dir()
+
+    def media(self, media_ids: Sequence[str]) -> dict[str, bytes]:
+        """The bytes of media by id. Raises when one is not in the store."""
+        wanted = sorted(set(media_ids))
+        if not wanted:
+            return {}
+        index = (
+            self.scan("media")
+            .filter(pl.col("media_id").is_in(wanted))
+            .select("media_id", "shard", "row_group", "row")
+            .unique("media_id", keep="first", maintain_order=False)
+            .collect()
+        )
+        return self.read_media(index)
+
+    def read_media(self, index: pl.DataFrame) -> dict[str, bytes]:
+        """The bytes behind rows of the media table (columns `media_id, shard, row_group, row`)."""
+        found: dict[str, bytes] = {}
+        for (shard,), places in index.sort("shard", "row_group", "row").group_by("shard", maintain_order=True):
+            with pq.ParquetFile(self.path("media_bytes", f"{shard}.parquet")) as file:
+                for (group,), rows in places.group_by("row_group", maintain_order=True):
+                    column = file.read_row_group(int(str(group)), columns=["data"])["data"]
+                    for media_id, row in rows.select("media_id", "row").iter_rows():
+                        found[media_id] = column[row].as_py()
+        return found
+
+
+class MediaWriter:
+    """Writes media once each into content-named shards; `close` returns the rows of the media table.
+
+    Nothing is visible to readers until the caller commits those rows with `Store.replace("media", ...)`.
+    """
+
+    def __init__(self, store: Store, source: str, known: Iterable[str] = ()) -> None:
+        self._store = store
+        self._source = source
+        self._seen = set(known)
+        self._group: list[Medium] = []
+        self._group_bytes = 0
+        self._shard_bytes = 0
+        self._row_group = 0
+        self._pending: list[dict[str, Any]] = []
+        self._rows: list[dict[str, Any]] = []
+        self._writer: pq.ParquetWriter | None = None
+        self._path: Path | None = None
+
+    def add(self, medium: Medium) -> str:
+        if medium.media_id not in self._seen:
+            self._seen.add(medium.media_id)
+            self._group.append(medium)
+            self._group_bytes += len(medium.data)
+            if self._group_bytes >= ROW_GROUP_BYTES:
+                self._flush_group()
+        return medium.media_id
+
+    def _flush_group(self) -> None:
+        if not self._group:
+            return
+        schema = pa.schema([pa.field("media_id", _string), pa.field("data", pa.binary())])
+        if self._writer is None:
+            folder = self._store.path("media_bytes")
+            folder.mkdir(parents=True, exist_ok=True)
+            self._path = folder / f".{uuid.uuid4().hex}.tmp"
+            # Pictures neither compress nor repeat: plain pages write three times as fast.
+            self._writer = pq.ParquetWriter(
+                self._path, schema, compression="none", use_dictionary=False,
+                write_statistics=False, write_page_checksum=True,
+            )  # fmt: skip
+        self._writer.write_table(
+            pa.table(
+                [[medium.media_id for medium in self._group], [medium.data for medium in self._group]],
+                schema=schema,
+            )
+        )
+        for row, medium in enumerate(self._group):
+            self._pending.append(
+                {
+                    "source": self._source, "media_id": medium.media_id, "kind": medium.kind,
+                    "format": medium.format, "width": medium.width, "height": medium.height,
+                    "size": len(medium.data), "phash": medium.phash, "row_group": self._row_group, "row": row,
+                }
+            )  # fmt: skip
+        self._shard_bytes += self._group_bytes
+        self._row_group += 1
+        self._group, self._group_bytes = [], 0
+        if self._shard_bytes >= SHARD_BYTES:
+            self._flush_shard()
+
+    def _flush_shard(self) -> None:
+        if self._writer is None or self._path is None:
+            return
+        self._writer.close()
+        name = file_hash(self._path)
+        settle(self._path, self._path.with_name(f"{name}.parquet"))
+        self._rows += [{**row, "shard": name} for row in self._pending]
+        self._pending, self._writer, self._path = [], None, None
+        self._shard_bytes = self._row_group = 0
+
+    def close(self) -> pa.Table:
+        self._flush_group()
+        self._flush_shard()
+        return pa.Table.from_pylist(self._rows, schema=MEDIA)
+
+    def abort(self) -> None:
+        """Drop the shard in progress after an error."""
+        if self._writer is not None and self._path is not None:
+            self._writer.close()
+            self._path.unlink(missing_ok=True)
+
+
+def file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def settle(temporary: Path, final: Path) -> None:
+    """Make a finished file durable and give it its name; an existing name has the same content."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, final)
+    sync_folder(final.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _table(table: str, given: pa.Schema) -> tuple[pa.Schema, str]:
+    if table in TABLES:
+        return TABLES[table]
+    return given, "mixture"  # a signal table: the filter names its columns
+
+
+def _commit(part: str, facts: Mapping[str, str]) -> CommitProperties:
+    from deltalake import CommitProperties
+
+    return CommitProperties(custom_metadata={"part": part, "facts": json.dumps(dict(facts), sort_keys=True)})
+
+
+def _conform(
+    rows: pa.Table | pa.RecordBatchReader, schema: pa.Schema, by: str, part: str
+) -> pa.Table | pa.RecordBatchReader:
+    """Rows with exactly the table's columns and types: Delta would cast a wrong type without a word."""
+    if rows.schema.names != schema.names or any(
+        a.type != b.type for a, b in zip(rows.schema, schema, strict=True)
+    ):
+        raise PrefmillError(f"rows for part {part!r} have schema\n{rows.schema}\nexpected\n{schema}")
+    if isinstance(rows, pa.Table):
+        for value in rows[by].unique().to_pylist():
+            if value != part:
+                raise PrefmillError(f"a row of {by} {value!r} was written to part {part!r}")
+    return rows
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def batches(frame: pl.LazyFrame, rows: int = 10_000) -> Iterator[pl.DataFrame]:
+    """The rows of a lazy frame, a slice at a time, in its own order."""
+    yield from frame.collect(engine="streaming").iter_slices(rows)
