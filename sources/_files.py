@@ -1,0 +1,179 @@
+"""Native rows out of files: JSON lines, JSON lists, CSV, TSV and Parquet, packed or not, from any fsspec path.
+
+Every row is read by itself, so that one broken line costs one row. No bulk JSON reader judges text here: they
+disagree about surrogates and NaN.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import IO, Any
+
+import fsspec
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pairs.errors import BadRow, PrefmillError, SourceChanged, shown
+from sources._source import Row
+
+MAX_ROW_BYTES = 64 << 20
+_CHUNK = 1 << 20
+_SPACE = " \t\r\n,"
+
+
+def native_rows(fs: fsspec.AbstractFileSystem, path: str, format_: str | None) -> Iterator[Row | BadRow]:
+    """The rows of one file in order; a row that cannot be read comes as the `BadRow` it is."""
+    kind = format_ or _kind(path)
+    if kind == "parquet":
+        with fs.open(path, "rb") as file:
+            yield from _parquet(file, path)
+        return
+    # Compression by name alone: ".json.gz" and ".jsonl.gz" are how the hub keeps text.
+    with _open(fs, path) as file:
+        if kind in ("csv", "tsv"):
+            yield from _table(file, "\t" if kind == "tsv" else ",", path)
+        elif kind == "jsonl" or _holds_lines(file):
+            yield from _lines(file)
+        else:
+            yield from _document(file, path)
+
+
+def _open(fs: fsspec.AbstractFileSystem, path: str) -> IO[bytes]:
+    compression = "gzip" if path.endswith(".gz") else "zstd" if path.endswith(".zst") else None
+    return fs.open(path, "rb", compression=compression)  # type: ignore[no-any-return]
+
+
+def _kind(path: str) -> str:
+    suffixes = [suffix for suffix in PurePosixPath(path).suffixes if suffix not in (".gz", ".zst")]
+    kinds = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
+    kinds[".parquet"] = "parquet"
+    kind = kinds.get(suffixes[-1]) if suffixes else None
+    if kind is None:
+        raise PrefmillError(f"{path}: format not known by its name; say `format` in the source")
+    return kind
+
+
+def _holds_lines(file: IO[bytes]) -> bool:
+    """Whether a ".json" file holds one document per line: the extension often lies."""
+    head = file.readline(MAX_ROW_BYTES)
+    more = file.read(1)
+    file.seek(0)
+    if not head.lstrip().startswith(b"{") or not more:
+        return False
+    try:
+        orjson.loads(head)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _lines(file: IO[bytes]) -> Iterator[Row | BadRow]:
+    while line := file.readline(MAX_ROW_BYTES):
+        if line.strip():
+            yield _row(line)
+
+
+def _row(text: bytes) -> Row | BadRow:
+    if len(text) >= MAX_ROW_BYTES:
+        return BadRow("row_too_long", f"{len(text)} bytes in one row, at most {MAX_ROW_BYTES}")
+    try:
+        return _mapping(orjson.loads(text))
+    except orjson.JSONDecodeError as error:
+        return BadRow("not_json", f"{error.msg} at character {error.pos}: {shown(text)}")
+
+
+def _mapping(value: Any) -> Row | BadRow:
+    if isinstance(value, dict):
+        return value
+    return BadRow("not_an_object", f"{shown(value)}, expected an object with columns")
+
+
+def _document(file: IO[bytes], path: str) -> Iterator[Row | BadRow]:
+    """A JSON list of objects, read object by object; or one object of objects, whose keys come as `_key`."""
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogatepass")
+    head = text.read(_CHUNK)
+    if not head.lstrip().startswith("["):
+        yield from _keyed(head + text.read(), path)
+        return
+    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+    buffer = head.lstrip()[1:]
+    while True:
+        buffer = buffer.lstrip(_SPACE)
+        if buffer.startswith("]"):
+            return
+        try:
+            value, end = decoder.raw_decode(buffer)
+        except (json.JSONDecodeError, _Constant, RecursionError) as error:
+            more = "" if isinstance(error, _Constant) else text.read(max(_CHUNK, len(buffer)))
+            if not more or len(buffer) > MAX_ROW_BYTES:
+                yield BadRow("not_json", f"{error}: {shown(buffer[:80])}; the rest of the file is not read")
+                return
+            buffer += more
+            continue
+        buffer = buffer[end:]
+        yield _mapping(value)
+
+
+class _Constant(ValueError):
+    pass
+
+
+def _refuse_constant(name: str) -> None:
+    raise _Constant(f"{name} is no JSON number")
+
+
+def _keyed(text: str, path: str) -> Iterator[Row | BadRow]:
+    try:
+        document = orjson.loads(text)
+    except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
+        raise SourceChanged(f"{path}: not JSON ({error}), expected a list or an object of rows") from None
+    if isinstance(document, dict) and document and all(isinstance(value, dict) for value in document.values()):
+        for key, value in document.items():
+            yield {**value, "_key": key}
+    elif isinstance(document, dict) and all(isinstance(value, list) for value in document.values()):
+        for key, values in document.items():
+            for value in values:
+                row = _mapping(value)
+                yield row if isinstance(row, BadRow) else {**row, "_key": key}
+    else:
+        yield _mapping(document)
+
+
+def _table(file: IO[bytes], delimiter: str, path: str) -> Iterator[Row | BadRow]:
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    csv.field_size_limit(MAX_ROW_BYTES)
+    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    reader = csv.reader(text, delimiter=delimiter, quoting=quoting)
+    try:
+        header = next(reader, None)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise SourceChanged(f"{path}: {error}, expected a header line") from None
+    while header is not None:
+        try:
+            cells = next(reader, None)
+        except (csv.Error, UnicodeDecodeError) as error:
+            yield BadRow("not_a_table_row", f"line {reader.line_num}: {error}")
+            if isinstance(error, UnicodeDecodeError):
+                return
+            continue
+        if cells is None:
+            return
+        if len(cells) != len(header):
+            yield BadRow("not_a_table_row", f"{len(cells)} cells, expected {len(header)}")
+        else:
+            yield dict(zip(header, cells, strict=True))
+
+
+def _parquet(file: IO[bytes], path: str) -> Iterator[Row | BadRow]:
+    try:
+        parquet = pq.ParquetFile(file)
+        for batch in parquet.iter_batches(batch_size=256):
+            batch.validate(full=True)  # invalid UTF-8 reads without complaint otherwise
+            yield from batch.to_pylist()
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        raise SourceChanged(f"{path}: not readable as Parquet: {str(error).splitlines()[0][:200]}") from None

@@ -1,0 +1,102 @@
+"""Where the native files of a source are: the hub, GitHub, a folder, any fsspec URL, or the demo's own files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import fsspec
+
+from pairs.errors import SourceChanged, Unavailable
+from pairs.store import Store
+from sources._source import Source
+
+DEMO = "demo://"
+
+
+@dataclass(frozen=True)
+class Root:
+    """An opened place: `files` maps a split to the paths it matched, sorted."""
+
+    fs: fsspec.AbstractFileSystem
+    path: str
+    revision: str  # a commit, or a hash of names and sizes where there is none
+    files: dict[str, tuple[str, ...]]
+    state: str  # changes when a file does: what a re-run compares
+    size: int  # bytes of all files
+
+    def below(self, file: str) -> str:
+        """A file's path below the root."""
+        return file[len(self.path.rstrip("/")) + 1 :]
+
+
+def find(source: Source, name: str, store: Store, path: str | None, splits: Sequence[str] | None) -> Root:
+    """List the files of the wanted splits; raises `SourceChanged` when a split has none."""
+    wanted = list(splits or (["train"] if "train" in source.files else sorted(source.files)))
+    for split in wanted:
+        if split not in source.files:
+            raise SourceChanged(f"{name}: no split {split!r}; it has {', '.join(sorted(source.files))}")
+    commit = source.revision
+    if path is None and commit is None and not source.repo.startswith("github:"):
+        commit = _newest(source.repo)
+    url = _url(source, name, store, path, commit)
+    try:
+        fs, root = fsspec.core.url_to_fs(url)
+        files = {split: _matches(fs, root.rstrip("/"), source.files[split]) for split in wanted}
+        facts = [(file, fs.info(file)) for split in wanted for file in files[split]]
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise SourceChanged(f"{name}: {url} is not there; give the folder of its files as `path`") from None
+        raise Unavailable(f"{name}: {url} does not answer: {type(error).__name__}: {error}") from error
+    for split, found in files.items():
+        if not found:
+            patterns = ", ".join(source.files[split])
+            raise SourceChanged(f"{name}: no file for split {split!r} below {url}, expected {patterns}")
+    start = len(root.rstrip("/")) + 1
+    sizes = [f"{file[start:]} {info.get('size')}" for file, info in facts]
+    times = [f"{info.get('mtime')} {info.get('ETag')} {info.get('LastModified')}" for _, info in facts]
+    revision = commit if path is None and commit else f"files:{_hash(sizes)[:12]}"
+    total = sum(int(info.get("size") or 0) for _, info in facts)
+    return Root(fs, root.rstrip("/"), revision, files, _hash([revision, *sizes, *times]), total)
+
+
+def _matches(fs: fsspec.AbstractFileSystem, root: str, patterns: Sequence[str]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for pattern in patterns:
+        full = f"{root}/{pattern}"
+        found.update(fs.glob(full) if "*" in pattern else [full] if fs.isfile(full) else [])
+    return tuple(sorted(found))
+
+
+def _url(source: Source, name: str, store: Store, path: str | None, commit: str | None) -> str:
+    if path is not None and path.startswith(DEMO):
+        from sources import _demo
+
+        _demo.write(store.path("demo"))
+        return str(store.path("demo", path.removeprefix(DEMO) or name))
+    if path is not None:
+        return path if "://" in path else str(Path(path).expanduser().absolute())
+    folder = f"/{source.folder}" if source.folder else ""
+    if source.repo.startswith("github:"):
+        owner, _, repo = source.repo.removeprefix("github:").partition("/")
+        return f"github://{owner}:{repo}@{commit or 'HEAD'}{folder}"
+    return f"hf://datasets/{source.repo}@{commit}{folder}"
+
+
+def _newest(repo: str) -> str:
+    """The commit that the hub's main branch points to now, so that what was read can be named."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return str(HfApi().dataset_info(repo).sha)
+    except (HfHubHTTPError, OSError) as error:
+        raise Unavailable(
+            f"{repo}: the hub does not answer ({type(error).__name__}); give the folder of its files as `path`"
+        ) from error
+
+
+def _hash(lines: Sequence[str]) -> str:
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()

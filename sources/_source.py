@@ -1,0 +1,58 @@
+"""The contract of a source: what one file in `sources/` states about a dataset.
+
+A source file holds `source = Source(...)` and `pairs(row)`: a function from one native row to `Pair`s. It
+catches nothing and opens nothing. It yields `Tie`-like findings as `SetAside(reason, detail)` objects beside
+its pairs, or raises `BadRow` or `SetAside` for the whole row. `row["_file"]` is the file's path below the
+root, for the datasets that say something there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pairs.errors import PrefmillError, SetAside
+from pairs.schema import LABEL_SOURCES, Pair
+
+Row = dict[str, Any]
+PairsOf = Callable[[Row], Iterable[Pair | SetAside]]
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Facts about one dataset.
+
+    `repo` is a hub dataset id ("openbmb/RLAIF-V-Dataset") or "github:owner/name"; `revision` is the commit that
+    the file was written against, 40 hex digits, or None while nobody has pinned it: then the commit found at
+    ingestion is recorded. `files` maps a split to glob patterns below the root; splits named "train" feed
+    mixtures by default. `example` is one native row: documentation, and the seed of the tests. Every column of
+    it must be in the data, except those in `optional`. `media` are folders or archives (zip, tar) below the
+    root in which relative picture paths are looked up.
+    """
+
+    repo: str
+    revision: str | None
+    files: Mapping[str, tuple[str, ...]]
+    licence: str
+    label_source: str
+    example: Row
+    modality: str = "text"
+    role: str = "train"
+    folder: str = ""  # below the repository's root, where `files` start
+    format: str | None = None  # "jsonl", "json", "csv", "tsv", "parquet"; None: by the file's name
+    media: tuple[str, ...] = ()
+    optional: frozenset[str] = field(default_factory=frozenset)
+    citation: str = ""
+
+    def __post_init__(self) -> None:
+        if self.revision is not None and not _COMMIT.fullmatch(self.revision):
+            raise PrefmillError(
+                f"{self.repo}: revision is {self.revision!r}, expected a commit of 40 hex digits: a branch moves"
+            )
+        if self.label_source not in LABEL_SOURCES or self.role not in ("train", "benchmark"):
+            raise PrefmillError(f"{self.repo}: label_source {self.label_source!r}, role {self.role!r} not known")
+        if not self.files:
+            raise PrefmillError(f"{self.repo}: names no files")
