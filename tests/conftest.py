@@ -27,3 +27,27 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"NO REAL DATA at {REAL_DATA}: set PREFMILL_REAL_DATA to test on real sources")
     return REAL_DATA
+
+
+@pytest.fixture()
+def toy_source(tmp_path, monkeypatch):
+    """Add a source file for one test, as a user would: `toy_source("name", code)`."""
+    import sys
+
+    import sources
+
+    folder = tmp_path / "toy_sources"
+    folder.mkdir()
+    monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(folder)])
+    made = []
+
+    def make(name: str, code: str) -> None:
+        (folder / f"{name}.py").write_text(code)
+        made.append(name)
+        sys.modules.pop(f"sources.{name}", None)
+        sources.names.cache_clear()
+
+    yield make
+    for name in made:
+        sys.modules.pop(f"sources.{name}", None)
+    sources.names.cache_clear()

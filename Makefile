@@ -1,0 +1,60 @@
+# prefmill: `make help` lists the targets. Everything runs in a virtual environment under .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+MIXTURE ?= mixtures/basereward.toml
+export DAGSTER_HOME := $(CURDIR)
+export PYTHONWARNINGS := ignore::UserWarning
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test ui curate train lint types bench-demo bench-reader clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+install: .venv/.installed ## make the virtual environment with the locked packages
+
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: install ## run the whole graph on generated native files; ends with a summary
+	@$(BIN)/prefmill free-slots
+	@$(BIN)/dagster job execute -m pipelines -j demo
+	@$(BIN)/prefmill summary mixtures/demo.toml
+
+test: install ## run the tests
+	$(BIN)/python -m pytest -q
+
+ui: install ## open Dagster on http://localhost:3000
+	@$(BIN)/prefmill free-slots
+	$(BIN)/dagster dev
+
+curate: install ## curate real sources: make curate MIXTURE=mixtures/basereward.toml
+	@$(BIN)/prefmill free-slots
+	@$(BIN)/prefmill run-config $(MIXTURE) > .dagster-run.yaml
+	@$(BIN)/dagster job execute -m pipelines -j curate -c .dagster-run.yaml
+	@$(BIN)/prefmill summary $(MIXTURE)
+
+train: install ## train and evaluate a reward model on a published mixture: make train MIXTURE=...
+	@$(BIN)/prefmill free-slots
+	@$(BIN)/prefmill run-config $(MIXTURE) > .dagster-run.yaml
+	@$(BIN)/dagster job execute -m pipelines -j train -c .dagster-run.yaml
+	@$(BIN)/prefmill summary $(MIXTURE)
+
+lint: install ## ruff: style, imports, formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install ## mypy, strict on pairs/
+	$(BIN)/python -m mypy
+
+bench-demo: install ## wall time, peak memory, planted defects found, accuracy with and without curation
+	$(BIN)/python -m bench.demo
+
+bench-reader: install ## native rows per second of the reader, text and images
+	$(BIN)/python -m bench.reader
+
+clean: ## remove the store, the run history and the environment
+	rm -rf .venv .prefmill .dagster .dagster-run.yaml

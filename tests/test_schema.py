@@ -1,0 +1,119 @@
+"""Ids and canonical forms of `pairs.schema`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pairs.errors import BadRow, SetAside
+from pairs.schema import PAIRS, Pair, canonical_pair, canonical_text, finite, prompt_id
+
+
+def canonical(pair, media=(), chosen_media=(), rejected_media=()):
+    return canonical_pair(
+        pair, media_ids=media, chosen_media_ids=chosen_media, rejected_media_ids=rejected_media
+    )
+
+
+def test_spelling_of_the_same_text_does_not_change_ids():
+    plain = canonical(Pair("Café?\nNow", "yes", "no"))
+    other = canonical(Pair("Café?\r\nNow  ", "\n\nyes\r\n", "no\t"))
+    assert plain == other
+
+
+def test_ids_follow_content_and_not_its_borders():
+    assert prompt_id([{"role": "user", "content": "ab"}], []) != prompt_id(
+        [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}], []
+    )
+    first = canonical(Pair("p", "a", "b"))
+    assert canonical(Pair("p", "b", "a"))["chosen_id"] == first["rejected_id"]
+    assert canonical(Pair("p", "a", "b", criterion="harmlessness"))["pair_id"] != first["pair_id"]
+    assert canonical(Pair("p", "a", "b"), media=["m"])["prompt_id"] != first["prompt_id"]
+
+
+def test_ids_do_not_depend_on_the_hash_seed():
+    code = (
+        "from pairs.schema import *;"
+        "print(canonical_pair(Pair('p','a','b',chosen_ratings={'x':1,'y':2}),"
+        "media_ids=[],chosen_media_ids=[],rejected_media_ids=[]))"
+    )
+    outs = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PATH": ""}, capture_output=True, check=True
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert len(outs) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (5, "prompt_not_text"),
+        (None, "prompt_not_text"),
+        ("\ud800", "prompt_not_unicode"),
+        ("a\0b", "prompt_has_nul"),
+        ("x" * 1_000_001, "prompt_too_long"),
+        ([], "prompt_empty"),
+        ([{"role": "narrator", "content": "x"}], "prompt_not_messages"),
+        ([{"role": "user"}], "prompt_not_text"),
+        ([{"role": "user", "content": "x"}] * 1_001, "prompt_too_many_turns"),
+        ("  ", "prompt_empty"),
+    ],
+)
+def test_what_is_no_prompt_is_a_bad_row_with_a_reason(value, reason):
+    with pytest.raises(BadRow) as caught:
+        canonical(Pair(value, "a", "b"))
+    assert caught.value.reason == reason
+
+
+def test_equal_or_empty_completions_are_set_aside():
+    for pair, reason in [
+        (Pair("p", "a", "a \r\n"), "identical_completions"),
+        (Pair("p", "", "b"), "empty_completion"),
+        (Pair("p", "a", " \n"), "empty_completion"),
+    ]:
+        with pytest.raises(SetAside) as caught:
+            canonical(pair)
+        assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400, "3", True])
+def test_a_number_that_is_not_finite_never_gets_in(value):
+    with pytest.raises(BadRow):
+        finite(value, "source_margin")
+
+
+def test_marks_and_pictures_must_agree():
+    assert canonical(Pair("What is it?", "a", "b"), media=["m"])["prompt"][0]["content"] == "<image>\nWhat is it?"
+    kept = canonical(Pair("Left <image> right <image>", "a", "b"), media=["m", "n"])
+    assert kept["prompt"][0]["content"] == "Left <image> right <image>"
+    with pytest.raises(BadRow, match="image_marks_differ"):
+        canonical(Pair("<image><image>", "a", "b"), media=["m"])
+
+
+def test_modality_follows_the_pictures():
+    assert canonical(Pair("p", "a", "b"))["modality"] == "text"
+    assert canonical(Pair("p", "a", "b", images=[b"1"]), media=["m"])["modality"] == "image"
+    assert canonical(Pair("p", "a", "b", images=[b"1", b"2"]), media=["m", "n"])["modality"] == "multi_image"
+    drawn = Pair("p", "", "", chosen_images=[b"1"], rejected_images=[b"2"])
+    assert canonical(drawn, chosen_media=["m"], rejected_media=["n"])["modality"] == "to_image"
+
+
+def test_records_fill_the_schema_with_what_the_reader_adds():
+    added = {"source", "source_revision", "source_split", "source_row", "label_source", "licence", "role"}
+    assert set(canonical(Pair("p", "a", "b"))) | added == set(PAIRS.names)
+
+
+@given(st.text(max_size=200))
+def test_canonical_text_is_stable(text):
+    try:
+        once = canonical_text(text, "prompt")
+    except BadRow:
+        return
+    assert canonical_text(once, "prompt") == once
+    assert "\r" not in once
