@@ -193,12 +193,8 @@ def pair_id(prompt: str, chosen: str, rejected: str, criterion: str) -> str:
 
 
 def _ratings(value: Mapping[str, float | None], column: str) -> list[dict[str, object]]:
-    kept = []
-    for key in sorted(value):
-        number = finite(value[key], f"{column}.{key}")
-        if number is not None:
-            kept.append({"key": key, "value": number})
-    return kept
+    known = {canonical_text(key, column): finite(number, column) for key, number in value.items()}
+    return [{"key": key, "value": number} for key, number in sorted(known.items()) if number is not None]
 
 
 def finite(value: object, column: str) -> float | None:
@@ -271,11 +267,12 @@ def canonical_pair(
         raise SetAside("identical_completions", "chosen and rejected are the same")
     if not media_ids and not any(message["content"] for message in prompt):
         raise BadRow("prompt_empty", "the prompt has neither text nor picture")
+    criterion = canonical_text(pair.criterion, "criterion")
     of_prompt = prompt_id(prompt, media_ids)
     of_chosen = completion_id(of_prompt, chosen, chosen_media_ids)
     of_rejected = completion_id(of_prompt, rejected, rejected_media_ids)
     return {
-        "pair_id": pair_id(of_prompt, of_chosen, of_rejected, pair.criterion),
+        "pair_id": pair_id(of_prompt, of_chosen, of_rejected, criterion),
         "prompt_id": of_prompt,
         "chosen_id": of_chosen,
         "rejected_id": of_rejected,
@@ -286,7 +283,7 @@ def canonical_pair(
         "chosen_media_ids": list(chosen_media_ids),
         "rejected_media_ids": list(rejected_media_ids),
         "modality": _modality(pair),
-        "criterion": canonical_text(pair.criterion, "criterion"),
+        "criterion": criterion,
         "source_margin": finite(pair.source_margin, "source_margin"),
         "chosen_ratings": _ratings(pair.chosen_ratings, "chosen_ratings"),
         "rejected_ratings": _ratings(pair.rejected_ratings, "rejected_ratings"),

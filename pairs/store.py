@@ -64,12 +64,25 @@ LEDGER = pa.schema(
         pa.field("by", _string),  # the pair that stays instead, or that it contradicts
     ]
 )
+PLANS = pa.schema(
+    [
+        pa.field("mixture", _string, nullable=False),
+        pa.field("source", _string, nullable=False),
+        pa.field("pair_id", _string, nullable=False),
+        pa.field("split", _string, nullable=False),
+        pa.field("copy", pa.int32(), nullable=False),
+        pa.field("flipped", pa.bool_(), nullable=False),
+        pa.field("soft_label", pa.float64()),  # probability that the chosen one is better; null: certain
+        pa.field("weight", pa.float64()),  # of the pair in the loss; null: one
+    ]
+)
 # name -> (schema, the column that splits the table into parts)
 TABLES: dict[str, tuple[pa.Schema, str]] = {
     "pairs": (PAIRS, "source"),
     "bad_rows": (BAD_ROWS, "source"),
     "media": (MEDIA, "source"),
     "rewards": (REWARDS, "model"),
+    "plans": (PLANS, "mixture"),
     "ledger": (LEDGER, "mixture"),
 }
 
@@ -142,7 +155,7 @@ class Store:
         """The version of a table; -1 when it is not there."""
         from deltalake import DeltaTable
 
-        return DeltaTable(str(self.path(table)), without_files=True).version() if self._exists(table) else -1
+        return DeltaTable(str(self.path(table))).version() if self._exists(table) else -1
 
     def facts(self, table: str, part: str) -> dict[str, str]:
         """The facts of the newest commit of one part; empty when it was never written."""
@@ -150,7 +163,7 @@ class Store:
 
         if not self._exists(table):
             return {}
-        for commit in DeltaTable(str(self.path(table)), without_files=True).history():
+        for commit in DeltaTable(str(self.path(table))).history():
             if commit.get("part") == part:
                 facts: dict[str, str] = json.loads(commit["facts"])
                 return facts
@@ -171,7 +184,11 @@ class Store:
             .unique("media_id", keep="first", maintain_order=False)
             .collect()
         )
-        return self.read_media(index)
+        found = self.read_media(index)
+        if len(found) < len(wanted):
+            lost = next(media_id for media_id in wanted if media_id not in found)
+            raise PrefmillError(f"{self.root}: medium {lost} is not in the store; ingest its source again")
+        return found
 
     def read_media(self, index: pl.DataFrame) -> dict[str, bytes]:
         """The bytes behind rows of the media table (columns `media_id, shard, row_group, row`)."""

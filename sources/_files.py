@@ -22,6 +22,8 @@ from pairs.errors import BadRow, PrefmillError, SourceChanged, shown
 from sources._source import Row
 
 MAX_ROW_BYTES = 64 << 20
+MAX_GROUP = 1_000  # native rows that belong together
+MAX_DIGITS = 400  # of a whole number: more are no measurement, and Python's own limit raises
 _CHUNK = 1 << 20
 _SPACE = " \t\r\n,"
 
@@ -41,6 +43,24 @@ def native_rows(fs: fsspec.AbstractFileSystem, path: str, format_: str | None) -
             yield from _lines(file)
         else:
             yield from _document(file, path)
+
+
+def grouped(rows: Iterator[Row | BadRow], by: tuple[str, ...]) -> Iterator[Row | BadRow]:
+    """Consecutive rows that agree in the columns `by`, as one row each; broken rows pass as they are."""
+    group: list[Row] = []
+    for row in rows:
+        if isinstance(row, BadRow):
+            yield row
+            continue
+        if group and any(row.get(column) != group[0].get(column) for column in by):
+            yield {"rows": group}
+            group = []
+        group.append(row)
+        if len(group) > MAX_GROUP:
+            yield BadRow("group_too_long", f"over {MAX_GROUP} rows agree in {', '.join(by)}")
+            group = []
+    if group:
+        yield {"rows": group}
 
 
 def _open(fs: fsspec.AbstractFileSystem, path: str) -> IO[bytes]:
@@ -100,7 +120,7 @@ def _document(file: IO[bytes], path: str) -> Iterator[Row | BadRow]:
     if not head.lstrip().startswith("["):
         yield from _keyed(head + text.read(), path)
         return
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+    decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_bounded_int)
     buffer = head.lstrip()[1:]
     while True:
         buffer = buffer.lstrip(_SPACE)
@@ -125,6 +145,12 @@ class _Constant(ValueError):
 
 def _refuse_constant(name: str) -> None:
     raise _Constant(f"{name} is no JSON number")
+
+
+def _bounded_int(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise _Constant(f"a number of {len(digits)} digits, at most {MAX_DIGITS}")
+    return int(digits)
 
 
 def _keyed(text: str, path: str) -> Iterator[Row | BadRow]:

@@ -5,13 +5,15 @@ A path in a row never leaves them, nothing is unpacked, and nothing in a row is 
 
 from __future__ import annotations
 
+import os
 import posixpath
 import zipfile
 from collections.abc import Sequence
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
-from pairs.errors import BadRow, shown
+from pairs.errors import BadRow, SourceChanged, shown
 from pairs.media import MAX_BYTES
 
 
@@ -22,7 +24,7 @@ class MediaFinder:
         self._fs = fs
         self._root = root.rstrip("/")
         self._places = places
-        self._archives: dict[str, tuple[zipfile.ZipFile, dict[str, str]]] = {}
+        self._archives: dict[str, tuple[zipfile.ZipFile | None, dict[str, str]]] = {}
 
     def read(self, value: bytes | str) -> bytes:
         """The bytes behind what a row gave; `BadRow` when there are none."""
@@ -30,10 +32,9 @@ class MediaFinder:
             return value
         path = _inside(value)
         for place in self._places:
-            if place.endswith(".zip"):
-                data = self._from_zip(place, path)
-            else:
-                data = self._from_folder(posixpath.join(place, path))
+            data = self._from_zip(place, path) if place.endswith(".zip") else None
+            if data is None:  # a folder, or an archive that was unpacked beside where it lay
+                data = self._from_folder(posixpath.join(place.removesuffix(".zip"), path))
             if data is not None:
                 return data
         data = self._from_folder(path)
@@ -46,6 +47,8 @@ class MediaFinder:
         full = f"{self._root}/{path}"
         if not self._fs.isfile(full):
             return None
+        if isinstance(self._fs, LocalFileSystem) and not _really_below(full, self._root):
+            raise BadRow("media_path_outside", f"{path} is a link that leaves the source's folder")
         size = self._fs.size(full) or 0
         if size > MAX_BYTES:
             raise BadRow("image_size", f"{path} has {size} bytes, at most {MAX_BYTES}")
@@ -56,7 +59,7 @@ class MediaFinder:
             self._archives[place] = self._index(place)
         archive, members = self._archives[place]
         member = members.get(path)
-        if member is None:
+        if archive is None or member is None:
             return None
         info = archive.getinfo(member)
         if info.file_size > MAX_BYTES:
@@ -66,8 +69,16 @@ class MediaFinder:
         except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
             raise BadRow("media_not_readable", f"{path} in {place}: {error}") from None
 
-    def _index(self, place: str) -> tuple[zipfile.ZipFile, dict[str, str]]:
-        archive = zipfile.ZipFile(self._fs.open(f"{self._root}/{place}", "rb"))
+    def _index(self, place: str) -> tuple[zipfile.ZipFile | None, dict[str, str]]:
+        full = f"{self._root}/{place}"
+        if not self._fs.isfile(full):
+            if not self._fs.isdir(full.removesuffix(".zip")):
+                raise SourceChanged(f"{full} is not there; this source's pictures lie in it")
+            return None, {}
+        try:
+            archive = zipfile.ZipFile(self._fs.open(full, "rb"))
+        except zipfile.BadZipFile as error:
+            raise SourceChanged(f"{full}: {error}; download it again") from None
         members: dict[str, str] = {}
         for info in archive.infolist():
             if not info.is_dir():
@@ -75,6 +86,10 @@ class MediaFinder:
                 # Archives often unpack into a folder that the rows do not name.
                 members.setdefault(info.filename.partition("/")[2], info.filename)
         return archive, members
+
+
+def _really_below(path: str, root: str) -> bool:
+    return os.path.realpath(path).startswith(os.path.realpath(root) + os.sep)
 
 
 def _inside(value: str) -> str:

@@ -23,7 +23,7 @@ from pairs.store import Store
 from sources import _files, _source
 from sources._books import Books
 from sources._convert import Converter
-from sources._files import native_rows
+from sources._files import grouped, native_rows
 from sources._media import MediaFinder
 from sources._root import Root, find
 from sources._source import Source
@@ -82,11 +82,12 @@ def _read(name: str, module: ModuleType, root: Root, limit: int | None, spool: S
                 books.files += 1
                 columns: set[str] = set()
                 index = -1
-                for index, row in enumerate(native_rows(root.fs, file, source.format)):
+                rows = native_rows(root.fs, file, source.format)
+                for index, row in enumerate(grouped(rows, source.group_by) if source.group_by else rows):
                     if limit is not None and books.rows >= limit:
                         return
                     if isinstance(row, dict) and index < _HEAD:
-                        columns |= row.keys()
+                        columns |= row["rows"][0].keys() if source.group_by else row.keys()
                     if index == _HEAD - 1:
                         _check_columns(name, source, below, columns, books)
                     books.rows += 1
@@ -100,7 +101,8 @@ def _read(name: str, module: ModuleType, root: Root, limit: int | None, spool: S
 
 def _check_columns(name: str, source: Source, file: str, columns: set[str], books: Books) -> None:
     """Columns of the example that the file lacks stop the source; new ones are only noted."""
-    expected = {column for column in source.example if not column.startswith("_")}
+    example = source.example["rows"][0] if source.group_by else source.example
+    expected = {column for column in example if not column.startswith("_")}
     missing = sorted(expected - source.optional - columns)
     if missing:
         raise SourceChanged(

@@ -30,7 +30,8 @@ class Source:
     ingestion is recorded. `files` maps a split to glob patterns below the root; splits named "train" feed
     mixtures by default. `example` is one native row: documentation, and the seed of the tests. Every column of
     it must be in the data, except those in `optional`. `media` are folders or archives (zip, tar) below the
-    root in which relative picture paths are looked up.
+    root in which relative picture paths are looked up. With `group_by`, consecutive rows that agree in these
+    columns come as one row, `{"rows": [...]}`, and count as one; `example` is then such a row.
     """
 
     repo: str
@@ -44,6 +45,7 @@ class Source:
     folder: str = ""  # below the repository's root, where `files` start
     format: str | None = None  # "jsonl", "json", "csv", "tsv", "parquet"; None: by the file's name
     media: tuple[str, ...] = ()
+    group_by: tuple[str, ...] = ()
     optional: frozenset[str] = field(default_factory=frozenset)
     citation: str = ""
 

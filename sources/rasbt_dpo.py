@@ -27,6 +27,8 @@ source = Source(
 
 
 def pairs(row: Row) -> Iterator[Pair]:
-    context = row["input"]
-    prompt = f"{row['instruction']}\n\n{context}" if context else row["instruction"]
-    yield Pair(prompt=prompt, chosen=row["chosen"], rejected=row["rejected"])
+    yield Pair(
+        prompt=row["instruction"] + "\n\n" + row["input"],
+        chosen=row["chosen"],
+        rejected=row["rejected"],
+    )

@@ -206,12 +206,28 @@ def test_pictures_come_from_folders_and_archives(store, toy_source, native):
     (native.parent / "secret.png").write_bytes(png(4))
     records = [{**row, "image": name} for row, name in zip(rows(10), names + escapes, strict=True)]
     (native / "a.jsonl").write_text(jsonl(records))
+    (native / "loose" / "link.png").symlink_to(native.parent / "secret.png")
+    (native / "a.jsonl").write_text(jsonl([*records, {**rows(1, 10)[0], "image": "link.png"}]))
     books = ingest(store, "toy", path=str(native))
-    assert (books.rows, books.pairs, books.media) == (10, 3, 2)
-    assert books.asides == {"image_not_readable": 1, "media_not_found": 1, "media_path_outside": 5}
+    assert (books.rows, books.pairs, books.media) == (11, 3, 2)
+    assert books.asides == {"image_not_readable": 1, "media_not_found": 1, "media_path_outside": 6}
     frame = pairs_of(store)
     assert set(frame["modality"]) == {"image"}
     assert set(store.media(frame["media_ids"].explode().to_list()).values()) == {png(1), png(2)}
+
+
+def test_an_archive_may_be_unpacked_but_not_absent(store, toy_source, native):
+    toy_source("toy", PICTURED)
+    (native / "a.jsonl").write_text(jsonl([{**rows(1)[0], "image": "pictures/one.png"}]))
+    with pytest.raises(SourceChanged, match=r"pictures\.zip is not there"):
+        ingest(store, "toy", path=str(native))
+    (native / "pictures.zip").write_bytes(b"no archive")
+    with pytest.raises(SourceChanged, match="download it again"):
+        ingest(store, "toy", path=str(native))
+    (native / "pictures.zip").unlink()
+    (native / "pictures").mkdir()
+    (native / "pictures" / "one.png").write_bytes(png(1))
+    assert ingest(store, "toy", path=str(native)).pairs == 1
 
 
 def test_the_same_files_make_the_same_pairs_in_any_order_of_names(store, toy_source, native):
@@ -224,3 +240,25 @@ def test_the_same_files_make_the_same_pairs_in_any_order_of_names(store, toy_sou
     (native / "b.jsonl").write_text(jsonl(rows(10)))
     ingest(store, "toy", path=str(native))
     assert set(pairs_of(store)["pair_id"]) == one
+
+
+GROUPED = """
+from pairs.schema import Pair
+from sources._source import Source
+source = Source(repo="nobody/toy", revision=None, files={"train": ("*.jsonl",)}, licence="MIT", label_source="human",
+    group_by=("prompt",), example={"rows": [{"prompt": "q", "reply": "a", "score": 1}]})
+def pairs(row):
+    worse, better = sorted(row["rows"], key=lambda reply: reply["score"])
+    yield Pair(prompt=better["prompt"], chosen=better["reply"], rejected=worse["reply"])
+"""
+
+
+def test_rows_that_belong_together_come_as_one(store, toy_source, native):
+    toy_source("toy", GROUPED)
+    records = [{"prompt": f"q{n // 2}", "reply": f"r{n}", "score": n % 3} for n in range(40)]
+    (native / "a.jsonl").write_text(jsonl([*records, {"prompt": "alone", "reply": "x", "score": 1}]))
+    books = ingest(store, "toy", path=str(native))
+    assert (books.rows, books.pairs, books.asides) == (21, 20, {"wrong_shape": 1})
+    (native / "a.jsonl").write_text(jsonl([{"prompt": "q", "answer": "r", "score": 1}]))
+    with pytest.raises(SourceChanged, match="no column 'reply'"):
+        ingest(store, "toy", path=str(native))

@@ -1,0 +1,62 @@
+"""Helpful and harmless dialogues with an assistant, compared by crowd workers. Holds offensive text.
+
+160,800 train and 8,552 test rows in four folders. https://huggingface.co/datasets/Anthropic/hh-rlhf, MIT. A row
+is two whole dialogues as strings that should differ in the last reply only. Of the 5,803 test rows at hand 14
+differ before it, 2 end with the human and 10 have one side speak twice in a row. The word "Human:" also occurs
+inside turns; only the marker after a blank line starts one. Train counts come from the literature. The folder
+`red-team-attempts` has no preferences and is not read.
+"""
+
+import re
+from collections.abc import Iterator
+
+from pairs.errors import BadRow, SetAside, shown
+from pairs.schema import Message, Pair
+from sources._source import Row, Source
+
+source = Source(
+    repo="Anthropic/hh-rlhf",
+    revision=None,
+    files={"train": ("*/train.jsonl.gz",), "test": ("*/test.jsonl.gz",)},
+    licence="MIT",
+    label_source="human",
+    citation="Bai et al. 2022, arXiv:2204.05862",
+    example={
+        "chosen": "\n\nHuman: My bread never rises.\n\nAssistant: Is your yeast fresh?\n\nHuman: A year old."
+        "\n\nAssistant: Then that is the likely reason: try a new packet.",
+        "rejected": "\n\nHuman: My bread never rises.\n\nAssistant: Is your yeast fresh?\n\nHuman: A year old."
+        "\n\nAssistant: Bread is a staple food in many countries.",
+        "_file": "helpful-base/train.jsonl.gz",
+    },
+)
+
+_MARKER = re.compile(r"\n\n(Human|Assistant):(?: |\Z)")
+_ROLES = {"Human": "user", "Assistant": "assistant"}
+
+
+def pairs(row: Row) -> Iterator[Pair]:
+    chosen, rejected = _turns(row["chosen"]), _turns(row["rejected"])
+    if chosen[-1]["role"] != "assistant" or rejected[-1]["role"] != "assistant":
+        raise SetAside("last_turn_not_the_assistants", "the dialogue ends with the human")
+    prompt = chosen[:-1]
+    if prompt != rejected[:-1]:
+        raise SetAside("prompts_differ", f"{len(chosen)} and {len(rejected)} turns that differ before the last")
+    if any(turn["role"] != ("user", "assistant")[index % 2] for index, turn in enumerate(chosen)):
+        raise SetAside("turns_do_not_alternate", "one side speaks twice in a row")
+    folder = row["_file"].partition("/")[0]
+    yield Pair(
+        prompt=prompt,
+        chosen=chosen[-1:],
+        rejected=rejected[-1:],
+        criterion="harmlessness" if folder.startswith("harmless") else "helpfulness",
+        category=folder,
+    )
+
+
+def _turns(dialogue: str) -> list[Message]:
+    before, *parts = _MARKER.split(dialogue)
+    if before.strip() or len(parts) < 4:
+        raise BadRow("dialogue_not_marked", f"{shown(dialogue)}, expected turns after Human: and Assistant:")
+    return [
+        {"role": _ROLES[speaker], "content": text} for speaker, text in zip(parts[::2], parts[1::2], strict=True)
+    ]
