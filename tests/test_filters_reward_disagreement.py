@@ -1,0 +1,238 @@
+"""Reward disagreement: calibrated, at equal length, and silent where the model is not to be trusted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from filter_frames import pairs, row
+
+from filters._apply import decide, run_signal, with_signal
+from filters._calibration import fit_temperature, length_share, wilson_low
+from filters.reward_disagreement import Rule, report
+
+QUIET = {"spread": 0.0, "votes_against": 0, "models": 1}
+
+
+def frames(margins, differences=None, source="s", **facts):
+    names = [f"{source}{number:05}" for number in range(len(margins))]
+    differences = [0] * len(margins) if differences is None else [int(value) for value in differences]
+    signal = pl.DataFrame(
+        {
+            "pair_id": names,
+            "reward_margin": pl.Series([None if m is None else float(m) for m in margins], dtype=pl.Float64),
+            **{name: [value] * len(names) for name, value in QUIET.items()},
+            "length_difference": differences,
+        }
+    )
+    return pl.DataFrame([row(source, name, **facts) for name in names]), signal
+
+
+def noisy(count=2000, flips=0.1, seed=11, habit=0.0):
+    """Margins of a sound model over labels of which a share was flipped; returns margins, differences, flipped.
+
+    `habit` is what the model adds per 100 characters, right or wrong; the labels know nothing of length.
+    """
+    chance = np.random.default_rng(seed)
+    differences = chance.normal(0, 150, count).round()
+    flipped = chance.random(count) < flips
+    margins = np.where(flipped, -1, 1) * (chance.normal(2, 1.2, count)) + habit * differences / 100
+    return margins, differences, flipped
+
+
+def test_the_signal_is_scaled_per_model_averaged_and_counts_votes():
+    table = pairs(
+        ("a", "q", "long yes", "no"), ("a", "z", "yes", "no"), ("b", "z", "yes", "no"), ("a", "y", "1", "2")
+    )
+    ids = {values["prompt"][0]["content"]: values for values in table.iter_rows(named=True)}
+    big, small = {"q": 10.0, "z": -30.0}, {"q": 0.1}
+    rewards = [
+        {"model": model, "completion_id": ids[prompt][side], "reward": sign * margin / 2}
+        for model, margins in (("big", big), ("small", small))
+        for prompt, margin in margins.items()
+        for side, sign in (("chosen_id", 1), ("rejected_id", -1))
+    ]
+    rewards += [{"model": "small", "completion_id": ids["z"]["chosen_id"], "reward": math.nan}]
+    rewards += [{"model": "small", "completion_id": ids["z"]["rejected_id"], "reward": 1.0}]
+    rewards = pl.DataFrame(rewards, schema_overrides={"reward": pl.Float32})
+    made = run_signal("reward_disagreement", {"pairs": table.lazy(), "rewards": rewards.lazy()})
+    told = {values["pair_id"]: tuple(values.values())[1:] for values in made.to_pylist()}
+    assert told[ids["q"]["pair_id"]] == (
+        pytest.approx(0.75),
+        pytest.approx(0.25),
+        0,
+        2,
+        6,
+    )  # 10 / 20 and 0.1 / 0.1
+    assert told[ids["z"]["pair_id"]] == (pytest.approx(-1.5), 0.0, 1, 1, 1)
+    assert told[ids["y"]["pair_id"]] == (None, None, 0, 0, 0)
+
+
+def test_a_model_that_scores_everything_alike_has_no_vote():
+    table = pairs(("a", "q", "yes", "no"))
+    ids = table.row(0, named=True)
+    rewards = pl.DataFrame(
+        [{"model": "flat", "completion_id": ids[side], "reward": 1.0} for side in ("chosen_id", "rejected_id")]
+    )
+    made = run_signal("reward_disagreement", {"pairs": table.lazy(), "rewards": rewards.lazy()}).to_pylist()
+    assert (made[0]["reward_margin"], made[0]["models"]) == (None, 0)
+
+
+def test_planted_flips_are_found():
+    margins, differences, flipped = noisy()
+    made = decide("reward_disagreement", *frames(margins, differences), Rule())
+    picked = made["pair_id"].str.slice(1).cast(pl.Int64).to_numpy()
+    assert set(made["action"]) == {"drop"}
+    assert (made["value"] < 0.2).all()
+    assert flipped[picked].mean() > 0.9
+    assert flipped[picked].sum() > 0.55 * flipped.sum()
+
+
+def test_never_more_than_the_quantile_goes_and_the_least_probable_go_first():
+    margins, differences, _ = noisy()
+    all_of_them = decide("reward_disagreement", *frames(margins, differences), Rule(quantile=1))
+    few = decide("reward_disagreement", *frames(margins, differences), Rule(quantile=0.02))
+    assert all_of_them.height > few.height == 40
+    assert few["value"].max() <= all_of_them.join(few, on="pair_id", how="anti")["value"].min()
+
+
+def test_clean_labels_lose_hardly_anything():
+    margins, differences, _ = noisy(flips=0)
+    assert decide("reward_disagreement", *frames(margins, differences), Rule()).height < 0.03 * len(margins)
+
+
+@pytest.mark.parametrize("policy", ["drop", "flip", "soften"])
+def test_a_policy_names_its_action_on_the_same_pairs(policy):
+    margins, differences, _ = noisy()
+    rows = frames(margins, differences)
+    made = decide("reward_disagreement", *rows, Rule(policy=policy, floor=0.1))
+    assert set(made["action"]) == {policy}
+    assert made["pair_id"].equals(decide("reward_disagreement", *rows, Rule())["pair_id"])
+    if policy == "soften":
+        assert made["value"].min() == 0.1
+        assert made["value"].max() < 0.2
+
+
+def test_weights_grow_with_the_probability_and_have_mean_one_per_source():
+    margins, differences, flipped = noisy()
+    made = decide("reward_disagreement", *frames(margins, differences), Rule(policy="weight", max_weight=3))
+    assert made.height == len(margins)
+    assert made["value"].mean() == pytest.approx(1)
+    assert made["value"].is_between(1 / 3 - 1e-9, 3 + 1e-9).all()
+    weights = made["value"].to_numpy()
+    assert weights[flipped].mean() < 0.6 < 1 < weights[~flipped].mean()
+
+
+def test_disagreement_at_equal_length_does_not_favour_the_longer():
+    margins, differences, _ = noisy(habit=1.5)
+    share = (differences > 0).mean()
+
+    def longer_share(**params):
+        made = decide("reward_disagreement", *frames(margins, differences), Rule(below=0.5, **params))
+        assert made.height > 100
+        gone = made["pair_id"].str.slice(1).cast(pl.Int64).to_numpy()
+        return (np.delete(differences, gone) > 0).mean()
+
+    assert longer_share(at_equal_length=False) > share + 0.04
+    assert abs(longer_share() - share) < 0.01
+
+
+def test_margins_at_equal_length_find_more_flips_than_margins_as_they_stand():
+    margins, differences, flipped = noisy(habit=1.5)
+
+    def found(**params):
+        made = decide(
+            "reward_disagreement", *frames(margins, differences), Rule(quantile=0.1, below=0.5, **params)
+        )
+        return flipped[made["pair_id"].str.slice(1).cast(pl.Int64).to_numpy()].mean()
+
+    assert found() > found(at_equal_length=False) + 0.2
+
+
+def test_a_source_whose_labels_follow_length_is_left_alone():
+    margins, differences, _ = noisy(habit=0.5)
+    rows, signal = frames(margins, np.abs(differences) + 1)
+    assert decide("reward_disagreement", rows, signal, Rule()).is_empty()
+    told = report(with_signal("reward_disagreement", rows, signal), Rule())
+    assert told["abstains"].to_list() == ["label_follows_length"]
+
+
+def test_a_model_that_agrees_little_or_has_too_few_rewards_is_not_followed():
+    chance = np.random.default_rng(2)
+    guess = frames(chance.normal(0.05, 1, 600), source="guess")
+    against = frames(chance.normal(-1, 1, 600), source="against")
+    few = frames([*chance.normal(1, 1, 99), *[None] * 50], source="few")
+    rows, signal = (pl.concat(parts) for parts in zip(guess, against, few, strict=True))
+    for policy in ("drop", "flip", "soften", "weight"):
+        assert decide("reward_disagreement", rows, signal, Rule(policy=policy)).is_empty()
+    told = report(with_signal("reward_disagreement", rows, signal), Rule())
+    assert told.select("source", "pairs", "without_rewards", "abstains").rows() == [
+        ("against", 600, 0, "rewards_disagree_too_often"),
+        ("few", 149, 50, "too_few_scored_pairs"),
+        ("guess", 600, 0, "rewards_disagree_too_often"),
+    ]
+
+
+def test_criteria_of_one_source_are_judged_apart():
+    helpful = noisy(600, seed=1)[0]
+    rows, signal = frames([*helpful, *-helpful])
+    criterion = ["helpfulness"] * 600 + ["harmlessness"] * 600
+    rows = rows.with_columns(criterion=pl.Series(criterion))
+    made = decide("reward_disagreement", rows, signal, Rule())
+    assert not made.is_empty()
+    assert made["pair_id"].max() < "s00600"
+
+
+def test_pairs_without_rewards_stay_and_are_counted():
+    margins, differences, _ = noisy(500)
+    rows, signal = frames([*margins, *[None] * 40], [*differences, *[0] * 40])
+    made = decide("reward_disagreement", rows, signal, Rule(policy="weight"))
+    assert made.height == 500
+    assert report(with_signal("reward_disagreement", rows, signal), Rule())["without_rewards"].to_list() == [40]
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_margin_that_is_not_finite_is_dropped_and_moves_no_other(number):
+    margins, differences, _ = noisy(500)
+    clean = decide("reward_disagreement", *frames(margins, differences), Rule())
+    made = decide("reward_disagreement", *frames([*margins, number], [*differences, 0]), Rule())
+    assert made["reason"].to_list().count("reward_disagreement_signal_missing") == 1
+    assert made.filter(pl.col("reason") == "reward_disagreement").equals(clean)
+
+
+@pytest.mark.parametrize("policy", ["drop", "weight"])
+def test_the_order_of_rows_and_the_unit_of_rewards_decide_nothing(policy):
+    margins, differences, _ = noisy(600)
+    rows, signal = frames(margins, differences)
+    made = decide("reward_disagreement", rows, signal, Rule(policy=policy))
+    assert not made.is_empty()
+    shuffled = rows.sample(fraction=1, shuffle=True)
+    assert decide("reward_disagreement", shuffled, signal.reverse(), Rule(policy=policy)).equals(made)
+    scaled = decide("reward_disagreement", *frames(margins * 1024, differences), Rule(policy=policy))
+    assert scaled["pair_id"].equals(made["pair_id"])
+    assert np.allclose(scaled["value"], made["value"])
+
+
+def test_the_temperature_makes_probabilities_match_frequencies():
+    chance = np.random.default_rng(4)
+    strength = chance.normal(0, 3, 40_000)
+    right = chance.random(40_000) < 1 / (1 + np.exp(-np.abs(strength) / 1.7))
+    margins = np.abs(strength) * np.where(right, 1, -1)
+    assert fit_temperature(margins) == pytest.approx(1.7, rel=0.05)
+    assert fit_temperature(-margins) is None
+    assert 0 < fit_temperature(np.array([1.0, 2.0])) < 0.01
+
+
+def test_the_wilson_bound_is_the_published_one():
+    assert wilson_low(0.5, 100) == pytest.approx(0.4038, abs=1e-4)
+    assert wilson_low(1.0, 10) == pytest.approx(0.7225, abs=1e-4)
+
+
+def test_the_reward_for_length_is_read_off_the_margins():
+    margins, differences, _ = noisy(8000, habit=1.0)
+    share = length_share(margins, differences)
+    assert np.abs(share - differences / 100).mean() < 0.25
+    assert (length_share(margins, np.zeros(8000)) == 0).all()
+    assert length_share(margins, np.abs(differences) + 1) is None
