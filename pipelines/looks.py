@@ -1,0 +1,110 @@
+"""What a run shows: tables and plots from the store, for the UI, the card and the report alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from mixtures._plan import Plan
+from mixtures._recipe import Recipe
+from pairs.store import Store
+from pipelines import plots, steps
+from pipelines.plots import as_markdown
+
+__all__ = ["as_markdown", "drops", "evaluation_plots", "plan_plots", "sources", "table", "training_plots"]
+
+KEY = ["source", "pair_id"]
+
+
+def drops(made: Plan) -> list[dict[str, Any]]:
+    """What each rule did, a row per rule, action and reason: how many pairs."""
+    counted = made.ledger.group_by("rule", "action", "reason").len("pairs").sort("rule", "action", "reason")
+    return sorted(counted.to_dicts(), key=lambda row: made.rules.index(row["rule"]))
+
+
+def sources(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
+    """A row per source: native rows, set aside, pairs, dropped, in the mixture, share of it."""
+    rows = dict(made.rows.group_by("source").len().iter_rows())
+    total = max(made.rows.height, 1)
+    return [
+        {
+            "source": books.source,
+            "native rows": books.rows,
+            "set aside": books.rows_without,
+            "pairs": books.pairs,
+            "dropped": made.sources[books.source].dropped_in_all,
+            "in the mixture": rows.get(books.source, 0),
+            "share": round(rows.get(books.source, 0) / total, 4),
+            "licence": books.licence,
+            "revision": books.revision,
+        }
+        for books in steps.books(store, recipe)
+    ]
+
+
+def table(rows: Sequence[dict[str, Any]]) -> dg.MetadataValue:
+    """Rows as the table that Dagster shows in metadata."""
+    kinds = {int: "int", float: "float", bool: "bool"}
+    schema = dg.TableSchema(
+        [dg.TableColumn(name, kinds.get(type(value), "string")) for name, value in rows[0].items()]
+    )
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema)
+
+
+def plan_plots(store: Store, recipe: Recipe, made: Plan) -> dict[str, bytes]:
+    """Length difference before and after, reward margins where there are any, source shares."""
+    kept = made.rows.select(KEY).unique().with_columns(kept=pl.lit(True))
+    lengths = steps.signals(store, recipe, "length_bias").select("pair_id", "chosen_chars", "rejected_chars")
+    margins = steps.signals(store, recipe, "reward_disagreement").select("pair_id", "reward_margin")
+    frame = (
+        steps.pairs(store, recipe)
+        .filter(pl.col("role") == "train")
+        .select(KEY)
+        .join(lengths, on="pair_id", how="left")
+        .join(margins, on="pair_id", how="left")
+        .sort(KEY)
+        .collect()
+        .join(kept, on=KEY, how="left")
+        .with_columns(pl.col("kept").fill_null(False))
+    )
+    difference = (frame["chosen_chars"] - frame["rejected_chars"]).fill_null(0).to_numpy()
+    keeps = frame["kept"].to_numpy()
+    drawn = {"length difference": plots.length_difference(difference, difference[keeps])}
+    scored = frame.filter(pl.col("reward_margin").is_finite())
+    if scored.height:
+        drawn["reward margin"] = plots.reward_margins(
+            scored["reward_margin"].to_numpy(), scored["kept"].to_numpy()
+        )
+    rows = sources(store, recipe, made)
+    drawn["source shares"] = plots.source_shares(
+        [row["source"] for row in rows], [row["pairs"] for row in rows], [row["in the mixture"] for row in rows]
+    )
+    return drawn
+
+
+def training_plots(curve: Sequence[Sequence[float]]) -> dict[str, bytes]:
+    if not curve:
+        return {}
+    steps_, losses, accuracies = zip(*curve, strict=True)
+    return {"training": plots.training_curve(steps_, losses, accuracies)}
+
+
+def evaluation_plots(found: dict[str, Any]) -> dict[str, bytes]:
+    """Accuracy of the whole split and by source, each with its interval."""
+    parts = {"all": {"accuracy": found["accuracy"], "pairs": found["pairs"]}, **found["by_source"]}
+    spread = [_wilson(part["accuracy"], int(part["pairs"])) for part in parts.values()]
+    spread[0] = tuple(found["interval"])
+    accuracy = [part["accuracy"] for part in parts.values()]
+    counts = [int(part["pairs"]) for part in parts.values()]
+    return {"accuracy": plots.accuracy_bars(list(parts), accuracy, spread, counts)}
+
+
+def _wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of `count` trials."""
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * float(np.sqrt(share * (1 - share) / count + z * z / (4 * count * count)))
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -1,0 +1,129 @@
+"""What comes out of a plan: the published dataset, the trained model, its evaluation. No Dagster here either."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from mixtures._publish import Published
+from mixtures._recipe import Recipe
+from pairs.errors import PrefmillError, RecipeError
+from pairs.store import Store
+from pipelines import notes, steps
+
+
+def published_root(store: Store, recipe: Recipe) -> Path:
+    """The folder whose name always means the newest version of a mixture."""
+    return store.path("published", recipe.name)
+
+
+def report_path(store: Store, recipe: Recipe) -> Path:
+    return store.path("reports", f"{recipe.name}.html")
+
+
+def lineage(store: Store, recipe: Recipe) -> dict[str, str]:
+    """What a published version was made from: source revisions, table versions, packages, code."""
+    root = Path(__file__).parent.parent
+    facts = {f"source {books.source}": books.revision for books in steps.books(store, recipe)}
+    tables = ["pairs", "media", *(f"signals/{name}" for name in steps.filters.names())]
+    facts |= {f"table {table}": str(store.version(table)) for table in tables if store.version(table) >= 0}
+    lock = root / "requirements.lock"
+    if lock.exists():
+        facts["package lock"] = hashlib.sha256(lock.read_bytes()).hexdigest()
+    commit = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True)
+    if commit.returncode == 0:
+        facts["code"] = commit.stdout.strip()
+    return facts
+
+
+def publish(store: Store, recipe: Recipe) -> Published:
+    """Publish the plan in the store. Nothing is written when the newest version came from this very plan."""
+    from mixtures._publish import publish as run
+    from pipelines import looks
+
+    made_from = store.facts("plans", recipe.name).get("fingerprint")
+    known, found = notes.read(store, "published", recipe.name), newest(store, recipe)
+    if found and made_from and known.get("plan") == made_from and known.get("content") == found[1].name:
+        return Published(
+            found[1], published_root(store, recipe), found[0], False, known["rows"], tuple(known["files"])
+        )
+    made = steps.planned(store, recipe)
+    done = run(
+        store,
+        recipe.name,
+        recipe,
+        made,
+        groups=steps.signals(store, recipe, "groups"),
+        facts=lineage(store, recipe),
+        plots=looks.plan_plots(store, recipe, made),
+    )
+    facts = {"plan": made_from, "content": done.folder.name, "rows": dict(done.rows), "files": list(done.files)}
+    notes.write(store, "published", recipe.name, facts)
+    return done
+
+
+def check_published(store: Store, recipe: Recipe) -> list[str]:
+    """What is wrong with the newest version: damaged files, and rows that are not the planned ones."""
+    from mixtures._commit import verify
+
+    try:
+        verify(published_root(store, recipe))
+    except PrefmillError as error:
+        return [str(error)]
+    found = newest(store, recipe)
+    planned = steps.split_rows(steps.planned(store, recipe))
+    held: dict[str, int] = {}
+    for file in sorted((found[1] / "data").glob("*.parquet")) if found else []:
+        split = file.name.split("-")[0]
+        held[split] = held.get(split, 0) + pq.read_metadata(file).num_rows
+    return [] if held == planned else [f"planned {planned}, published {held}"]
+
+
+def newest(store: Store, recipe: Recipe) -> tuple[int, Path] | None:
+    """Number and folder of the newest version of a mixture; None when there is none."""
+    from mixtures._commit import newest as find
+
+    return find(published_root(store, recipe)) if (published_root(store, recipe) / "commits").is_dir() else None
+
+
+def train(store: Store, recipe: Recipe) -> dict[str, Any]:
+    """Train on the newest published version, unless this model came from the same rows and settings."""
+    from rewards.train import train as run
+
+    found = newest(store, recipe)
+    if found is None:
+        raise RecipeError(f"{recipe.name}: nothing published yet; run the job `curate` first")
+    out = store.path("models", recipe.name)
+    made_from = {"content": found[1].name, "settings": recipe.train.model_dump(mode="json")}
+    known = notes.read(store, "trained", recipe.name)
+    if out.is_dir() and known.get("made_from") == made_from:
+        return {**known, "changed": False}
+    done = run(str(published_root(store, recipe)), recipe.name, out, recipe.train)  # type: ignore[arg-type]
+    facts = {"made_from": made_from, "version": found[0], "rows": done.rows, "left_out": done.left_out,
+             "seconds": round(done.seconds, 3), "curve": done.curve, "path": str(done.path)}  # fmt: skip
+    notes.write(store, "trained", recipe.name, facts)
+    return {**facts, "changed": True}
+
+
+def evaluate(store: Store, recipe: Recipe) -> dict[str, Any]:
+    """Judge the held-out split of the published dataset with the trained model: test, else validation."""
+    from rewards.evaluate import evaluate as run
+    from rewards.load import load_reward_model
+    from rewards.published import splits
+
+    root, trained = str(published_root(store, recipe)), notes.read(store, "trained", recipe.name)
+    if not trained:
+        raise RecipeError(f"{recipe.name}: no trained model yet; run the asset `reward_model` first")
+    held_out = [name for name in ("test", "validation") if name in splits(root, recipe.name)]
+    if not held_out:
+        raise RecipeError(
+            f"{recipe.name}: published no held-out split; give the recipe `splits = {{ test = 0.1 }}`"
+        )
+    found = run(load_reward_model(trained["path"]), root, recipe.name, held_out[0]).as_dict()
+    facts = {**found, "split": held_out[0], "path": trained["path"]}
+    notes.write(store, "evaluated", recipe.name, facts)
+    return facts

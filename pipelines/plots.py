@@ -1,0 +1,124 @@
+"""Plots as PNG bytes, in one style. They take small arrays and tables, never rows."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BEFORE, AFTER = "#b8b8b8", "#2f6db3"  # grey is what came in, blue what went out: also apart in greyscale
+
+
+def _figure(width: float = 7.0, height: float = 3.2) -> tuple[object, Axes]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _png(figure: object) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="png", metadata={"Software": None})  # type: ignore[attr-defined]
+    return out.getvalue()
+
+
+def length_difference(before: np.ndarray, after: np.ndarray) -> bytes:
+    """Histogram of chosen less rejected characters, before and after the rules: shares of pairs."""
+    figure, axes = _figure()
+    reach = float(np.quantile(np.abs(before), 0.98)) if len(before) else 1.0
+    bins = np.linspace(-max(reach, 1.0), max(reach, 1.0), 61)
+    for values, colour, label in ((before, BEFORE, "before"), (after, AFTER, "after")):
+        if not len(values):
+            continue
+        longer = float(np.mean(values > 0) + np.mean(values == 0) / 2)
+        weights = np.full(len(values), 1 / len(values))
+        axes.hist(values, bins, weights=weights, histtype="stepfilled" if colour == BEFORE else "step",
+                  color=colour, linewidth=1.8, label=f"{label}: longer one chosen in {longer:.0%}")  # fmt: skip
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_xlabel("characters of chosen less characters of rejected")
+    axes.set_ylabel("share of pairs")
+    axes.set_title("Length difference")
+    axes.legend(frameon=False)
+    return _png(figure)
+
+
+def reward_margins(margins: np.ndarray, kept: np.ndarray) -> bytes:
+    """Histogram of the reward margin of all pairs and of those kept (`kept` is a bool mask)."""
+    figure, axes = _figure()
+    reach = float(np.quantile(np.abs(margins), 0.99)) if len(margins) else 1.0
+    bins = np.linspace(-reach, reach, 61)
+    axes.hist(margins, bins, color=BEFORE, label=f"all {len(margins):,} pairs")
+    axes.hist(margins[kept], bins, histtype="step", color=AFTER, linewidth=1.8, label=f"kept {int(kept.sum()):,}")
+    axes.axvline(0, color="black", linewidth=0.8)
+    against = float(np.mean(margins < 0)) if len(margins) else 0.0
+    axes.set_xlabel("reward margin: reward of chosen less reward of rejected")
+    axes.set_ylabel("pairs")
+    axes.set_title(f"Reward margin: the model disagrees with {against:.0%} of the labels")
+    axes.legend(frameon=False)
+    return _png(figure)
+
+
+def source_shares(sources: Sequence[str], offered: Sequence[int], published: Sequence[int]) -> bytes:
+    """Pairs of every source as ingested and as published, as bars."""
+    figure, axes = _figure(height=0.8 + 0.36 * max(len(sources), 2))
+    places = np.arange(len(sources))[::-1]
+    axes.barh(places + 0.2, offered, 0.38, color=BEFORE, label="pairs ingested")
+    axes.barh(places - 0.2, published, 0.38, color=AFTER, label="pairs published")
+    for place, count in zip(places, published, strict=True):
+        axes.annotate(f"{count:,}", (count, place - 0.2), xytext=(3, 0), textcoords="offset points",
+                      va="center", fontsize=8)  # fmt: skip
+    axes.set_yticks(places, sources)
+    axes.set_xlabel("pairs")
+    axes.set_title("Sources")
+    axes.legend(frameon=False, loc="best")
+    return _png(figure)
+
+
+def training_curve(steps: Sequence[int], losses: Sequence[float], accuracies: Sequence[float]) -> bytes:
+    """Bradley-Terry loss and training accuracy over steps."""
+    figure, axes = _figure()
+    axes.plot(steps, losses, color=AFTER, label="loss")
+    axes.axhline(float(np.log(2)), color=BEFORE, linewidth=0.8, linestyle="--")
+    axes.set_xlabel("step")
+    axes.set_ylabel("Bradley-Terry loss (dashed: a coin)")
+    right = axes.twinx()
+    right.spines["top"].set_visible(False)
+    right.plot(steps, accuracies, color="#c46a1c", linewidth=1.2)
+    right.set_ylabel("accuracy on the batch", color="#c46a1c")
+    right.set_ylim(0, 1)
+    axes.set_title("Training of the reward model")
+    return _png(figure)
+
+
+def accuracy_bars(names: Sequence[str], accuracy: Sequence[float], intervals: Sequence[tuple[float, float]],
+                  counts: Sequence[int]) -> bytes:  # fmt: skip
+    """Accuracy by source with its interval; the line at one half is a coin."""
+    figure, axes = _figure(height=0.8 + 0.36 * max(len(names), 2))
+    places = np.arange(len(names))[::-1]
+    spread = np.array([[a - low, high - a] for a, (low, high) in zip(accuracy, intervals, strict=True)]).T
+    axes.barh(
+        places, accuracy, 0.6, color=AFTER, alpha=0.85, xerr=np.clip(spread, 0, None), ecolor="black", capsize=2
+    )
+    axes.axvline(0.5, color="black", linewidth=0.8, linestyle="--")
+    axes.set_yticks(places, [f"{name} ({count:,})" for name, count in zip(names, counts, strict=True)])
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("accuracy on held-out pairs, 95% interval")
+    axes.set_title("Held-out accuracy of the reward model")
+    return _png(figure)
+
+
+def as_markdown(plots: Mapping[str, bytes]) -> str:
+    """Plots as Markdown with the pictures inside: what Dagster shows in an asset's metadata."""
+    import base64
+
+    parts = [f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})" for name, png in plots.items()]
+    return "\n\n".join(parts)

@@ -1,0 +1,158 @@
+"""The report: one HTML file about a mixture's last run, with everything inside and nothing that runs."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import filters
+from mixtures._plan import Plan
+from mixtures._recipe import Recipe
+from pairs.store import Store, settle
+from pipelines import looks, notes, outcomes, planted, steps
+
+EXAMPLES = 3
+_CUT = 240
+
+
+def write(store: Store, recipe: Recipe) -> Path:
+    """Write the report of the store's state for this mixture; returns its path."""
+    from jinja2 import Environment, PackageLoader
+    from markupsafe import Markup
+
+    made = steps.planned(store, recipe)
+    found = notes.read(store, "evaluated", recipe.name)
+    pictures = looks.plan_plots(store, recipe, made)
+    if found:
+        pictures |= looks.evaluation_plots(found) | looks.training_plots(
+            notes.read(store, "trained", recipe.name)["curve"]
+        )
+
+    def plot(name: str) -> Markup | str:
+        if name not in pictures:
+            return ""
+        data = base64.b64encode(pictures[name]).decode()
+        return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(name, data)
+
+    environment = Environment(loader=PackageLoader("pipelines", "."), autoescape=True, trim_blocks=True)
+    environment.filters["shown"] = _shown
+    page = environment.get_template("report.html.j2").render(plot=plot, **_context(store, recipe, made, found))
+    path = outcomes.report_path(store, recipe)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(page)
+    settle(temporary, path)
+    return path
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: ""}[value]
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _context(store: Store, recipe: Recipe, made: Plan, found: Mapping[str, Any]) -> dict[str, Any]:
+    rows = looks.sources(store, recipe, made)
+    figures = [
+        ("native rows", f"{sum(row['native rows'] for row in rows):,}"),
+        ("pairs", f"{made.counts.candidates:,}"),
+        ("dropped by a rule", f"{made.counts.dropped_in_all:,}"),
+        ("published rows", f"{made.counts.rows:,}"),
+    ]
+    if found:
+        figures.append(("held-out accuracy", f"{found['accuracy']:.3f}"))
+    asides = store.scan("bad_rows", list(recipe.sources)).group_by("source", "kind", "reason").len("rows")
+    return {
+        "name": recipe.name,
+        "figures": figures,
+        "sources": rows,
+        "asides": asides.sort("source", "kind", "reason").collect().to_dicts(),
+        "drops": looks.drops(made),
+        "lengths": lengths(store, recipe, made),
+        "disagreement": disagreement(store, recipe),
+        "planted": [vars(one) for one in planted.planted(store, recipe)],
+        "evaluation": [_evaluation(found)] if found else [],
+        "examples": _examples(store, recipe, made),
+        "load": _load(store, recipe),
+        "recipe": recipe.text,
+    }
+
+
+def _load(store: Store, recipe: Recipe) -> str:
+    root = outcomes.published_root(store, recipe)
+    return f'from datasets import load_dataset\n\ntrain = load_dataset("{root}", "{recipe.name}", split="train")'
+
+
+def _evaluation(found: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("split", "pairs", "accuracy", "balanced_accuracy", "length_accuracy", "length_correlation")
+    return {name.replace("_", " "): found[name] for name in names}
+
+
+def lengths(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
+    """A row per source: the share of longer winners and the AUC of length alone, before and after the rules."""
+    report = filters.load("length_bias").report
+    signal = steps.signals(store, recipe, "length_bias")
+    texts = (
+        steps.pairs(store, recipe)
+        .filter(pl.col("role") == "train")
+        .select("source", "pair_id")
+        .join(signal.filter(pl.col("log_ratio").is_not_null()), on="pair_id")
+        .sort("source", "pair_id")
+        .collect()
+    )
+    kept = made.rows.filter(pl.col("copy") == 0).select("source", "pair_id", "weight")
+    after = texts.join(kept, on=["source", "pair_id"], maintain_order="left")
+    joined = report(texts).join(report(after), on="source", how="left", suffix=" after", maintain_order="left")
+    return joined.to_dicts()
+
+
+def disagreement(store: Store, recipe: Recipe) -> list[dict[str, Any]]:
+    """A row per source: how far the reward model may be trusted there."""
+    params = recipe.rules.get("reward_disagreement")
+    if params is None:
+        return []
+    signal = steps.signals(store, recipe, "reward_disagreement").collect()
+    train = steps.candidates(store, recipe).filter(pl.col("role") == "train")
+    rows = train.join(signal, on="pair_id", how="left", maintain_order="left")
+    return list(filters.load("reward_disagreement").report(rows, params).to_dicts())
+
+
+def _examples(store: Store, recipe: Recipe, made: Plan) -> list[tuple[str, list[dict[str, str]]]]:
+    picked = made.ledger.filter(pl.col("rule") != "sample").group_by(
+        "rule", "action", "reason", maintain_order=True
+    )
+    parts = {f"{rule}: {action}, {reason}": rows.head(EXAMPLES) for (rule, action, reason), rows in picked}
+    if not parts:
+        return []
+    wanted = pl.concat(parts.values()).select("source", "pair_id").unique()
+    texts = {
+        (row["source"], row["pair_id"]): row
+        for row in steps.pairs(store, recipe)
+        .join(wanted.lazy(), on=["source", "pair_id"], how="semi")
+        .select("source", "pair_id", "prompt", "chosen", "rejected")
+        .collect()
+        .iter_rows(named=True)
+    }
+    return [
+        (
+            title,
+            [_texts(texts[source, pair_id]) for source, pair_id in rows.select("source", "pair_id").iter_rows()],
+        )
+        for title, rows in parts.items()
+    ]
+
+
+def _texts(row: dict[str, Any]) -> dict[str, str]:
+    def cut(messages: list[dict[str, str]]) -> str:
+        text = messages[-1]["content"]
+        return text if len(text) <= _CUT else text[:_CUT] + "…"
+
+    return {**{name: row[name] for name in ("source", "pair_id")},
+            **{name: cut(row[name]) for name in ("prompt", "chosen", "rejected")}}  # fmt: skip

@@ -1,0 +1,249 @@
+"""What the assets call: each step reads its inputs from the store, calls one room, writes its outputs back.
+
+No Dagster here: tests, benchmarks and notebooks call the same functions. Every step knows what its last result was
+made from and does nothing when that has not changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import filters
+import sources
+from filters import _apply
+from mixtures._plan import Counts, Plan
+from mixtures._recipe import Recipe
+from pairs.errors import RecipeError
+from pairs.store import TABLES, Store
+from pipelines import notes
+from rewards.interface import RewardModel
+from rewards.score import ScoreBooks
+from sources._books import Books
+
+NARROW = ["source", "pair_id", "prompt_id", "chosen_id", "rejected_id", "modality", "criterion", "label_source"]
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What one filter's signal step did."""
+
+    rows: int
+    changed: bool
+
+
+def load_recipe(path: str) -> Recipe:
+    """The recipe of a TOML file: as given, or by its name among those that come with prefmill."""
+    from mixtures._recipe import load_recipe as load
+    from rewards.train import TrainSettings
+
+    file = Path(path)
+    if not file.exists():
+        shipped = resources.files("mixtures") / file.name
+        if not shipped.is_file():
+            raise RecipeError(f"{path}: no such file; a mixture is a TOML file, e.g. mixtures/demo.toml")
+        file = Path(str(shipped))
+    return load(file, rules=_apply.rules(), sources=sources.names(), train=TrainSettings)
+
+
+def ingest(store: Store, recipe: Recipe, name: str) -> Books:
+    """Read one source into the store, as the recipe says; a source it does not name comes from its own home."""
+    from sources._read import ingest as read
+
+    given = recipe.sources.get(name)
+    if given is None:
+        return read(store, name)
+    return read(store, name, path=given.path, splits=given.splits, limit=given.limit)
+
+
+def books(store: Store, recipe: Recipe) -> list[Books]:
+    """The books of the recipe's sources as they are in the store; raises when one was not ingested."""
+    found = []
+    for name in recipe.sources:
+        facts = store.facts("pairs", name)
+        if not facts:
+            raise RecipeError(f"{recipe.name}: source {name} is not in the store yet; run the job `ingest` first")
+        found.append(Books.from_facts(facts))
+    return found
+
+
+def pair_ids(store: Store, recipe: Recipe) -> dict[str, tuple[int, int]]:
+    """Per source of the recipe: how many pairs the table holds, and how many distinct ids."""
+    counted = pairs(store, recipe).group_by("source").agg(pl.len(), pl.col("pair_id").n_unique().alias("distinct"))
+    held = {source: (rows, distinct) for source, rows, distinct in counted.collect().iter_rows()}
+    return {name: held.get(name, (0, 0)) for name in recipe.sources}
+
+
+def pairs(store: Store, recipe: Recipe) -> pl.LazyFrame:
+    """The pairs of the recipe's sources."""
+    return store.scan("pairs", list(recipe.sources))
+
+
+def _inputs(store: Store, recipe: Recipe, *more: str) -> str:
+    """Hash of what the recipe's sources hold now, and of `more`."""
+    held = [f"{name} {store.facts('pairs', name).get('fingerprint')}" for name in sorted(recipe.sources)]
+    return hashlib.blake2b("\n".join([*held, *more]).encode(), digest_size=16).hexdigest()
+
+
+def reads(name: str) -> tuple[str, ...]:
+    """The tables that a filter's signal reads."""
+    return tuple(inspect.signature(filters.load(name).signal).parameters)
+
+
+def signal(store: Store, recipe: Recipe, name: str) -> Signals:
+    """Compute one filter's signal for the recipe's pairs, unless its inputs are what they were."""
+    table = f"signals/{name}"
+    wanted = reads(name)
+    model = _scored_by(store, recipe) if "rewards" in wanted else []
+    fingerprint = _inputs(store, recipe, _code(name), *model)
+    known = store.facts(table, recipe.name)
+    if known.get("fingerprint") == fingerprint:
+        return Signals(int(known["rows"]), changed=False)
+    tables = {"pairs": pairs(store, recipe)}
+    if "groups" in wanted:
+        tables["groups"] = signals(store, recipe, "groups")
+    if "rewards" in wanted:
+        tables["rewards"] = store.scan("rewards", model)
+    found = _apply.run_signal(name, tables)
+    labelled = found.add_column(0, "mixture", [[recipe.name] * found.num_rows])
+    store.replace(table, recipe.name, labelled, {"fingerprint": fingerprint, "rows": str(found.num_rows)})
+    return Signals(found.num_rows, changed=True)
+
+
+def signals(store: Store, recipe: Recipe, name: str) -> pl.LazyFrame:
+    return store.scan(f"signals/{name}", [recipe.name]).drop("mixture")
+
+
+def _code(name: str) -> str:
+    """Hash of the code that a signal comes from: the filter's file and the machinery beside it."""
+    folder = Path(str(filters.__file__)).parent
+    files = [folder / f"{name}.py", *sorted(folder.glob("_*.py"))]
+    return hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=16).hexdigest()
+
+
+def reward_model(store: Store, recipe: Recipe) -> RewardModel | None:
+    """The model that judges the recipe's pairs: a saved one, or the embedded one, cross-fitted on the pairs
+    themselves. None when no rule of the recipe reads rewards."""
+    if not any("rewards" in reads(name) for name in recipe.rules):
+        return None
+    if recipe.rewards.model != "embedded":
+        from rewards.load import load_reward_model
+
+        return load_reward_model(recipe.rewards.model)
+    from rewards.embedded import cross_fit
+
+    # Benchmarks are judged too, but a seed model that trained on them would leak them into every decision.
+    training = pairs(store, recipe).filter(pl.col("role") == "train")
+    training = training.join(signals(store, recipe, "groups"), on="pair_id", how="left")
+    return cross_fit(training, store.media, folds=recipe.rewards.folds, seed=recipe.seed)
+
+
+def score(store: Store, recipe: Recipe) -> ScoreBooks | None:
+    """Score each completion of the recipe's training pairs that has no reward yet; None when no rule asks."""
+    from rewards.score import completions_of
+    from rewards.score import score as run
+
+    model = reward_model(store, recipe)
+    if model is None:
+        return None
+    done = run(store, model, completions_of(pairs(store, recipe).filter(pl.col("role") == "train")))
+    notes.write(store, "scored", recipe.name, {"model": done.model})
+    return done
+
+
+def _scored_by(store: Store, recipe: Recipe) -> list[str]:
+    noted = notes.read(store, "scored", recipe.name)
+    return [noted["model"]] if noted else []
+
+
+def candidates(store: Store, recipe: Recipe) -> pl.DataFrame:
+    """One narrow row per (source, pair_id) of the recipe's sources: what a plan starts from."""
+    order = pl.DataFrame({"source": list(recipe.sources), "source_order": range(len(recipe.sources))})
+    frame = pairs(store, recipe).select(*NARROW, "licence", "role")
+    frame = frame.join(signals(store, recipe, "groups"), on="pair_id", how="left")
+    frame = frame.join(order.lazy(), on="source", how="left")
+    return frame.sort("source_order", "source", "pair_id").collect()
+
+
+def plan(store: Store, recipe: Recipe) -> Plan:
+    """Apply the recipe's rules in their order, sample, split; write the plan and the ledger to the store."""
+    from mixtures._plan import plan as make
+
+    def step(name: str, params: Any) -> Any:
+        def decide(survivors: pl.DataFrame) -> pl.DataFrame:
+            return _apply.decide(name, survivors, signals(store, recipe, name).collect(), params)
+
+        return name, decide
+
+    steps = [step(name, params) for name, params in recipe.rules.items()]
+    made = make(recipe, candidates(store, recipe), steps)
+    fingerprint = made_from(store, recipe)
+    if store.facts("plans", recipe.name).get("fingerprint") != fingerprint:
+        _write(store, "ledger", recipe, made.ledger, {})
+        _write(
+            store, "plans", recipe, made.rows, {"fingerprint": fingerprint, "counts": json.dumps(_counts(made))}
+        )
+    return made
+
+
+def made_from(store: Store, recipe: Recipe) -> str:
+    """Hash of all that decides a plan: the recipe's meaning, the sources, the signals."""
+    facts = [store.facts(f"signals/{name}", recipe.name).get("fingerprint", "") for name in filters.names()]
+    return _inputs(store, recipe, recipe.fingerprint, *facts)
+
+
+def _write(store: Store, table: str, recipe: Recipe, rows: pl.DataFrame, facts: Mapping[str, str]) -> None:
+    schema = TABLES[table][0]
+    labelled = rows.with_columns(pl.lit(recipe.name).alias("mixture")).select(schema.names)
+    store.replace(table, recipe.name, labelled.to_arrow().cast(schema), facts)
+
+
+def _counts(made: Plan) -> dict[str, Any]:
+    by_source = {name: asdict(counts) for name, counts in made.sources.items()}
+    return {"counts": asdict(made.counts), "sources": by_source, "rules": list(made.rules)}
+
+
+def planned(store: Store, recipe: Recipe) -> Plan:
+    """The plan as it stands in the store."""
+    facts = store.facts("plans", recipe.name)
+    if not facts:
+        raise RecipeError(f"{recipe.name}: no plan in the store yet; run the asset `mixture` first")
+    counted = json.loads(facts["counts"])
+    return Plan(
+        rows=store.scan("plans", [recipe.name]).drop("mixture").collect(),
+        ledger=store.scan("ledger", [recipe.name]).drop("mixture").collect(),
+        counts=Counts(**counted["counts"]),
+        sources={name: Counts(**counts) for name, counts in counted["sources"].items()},
+        rules=tuple(counted["rules"]),
+    )
+
+
+def split_rows(made: Plan) -> dict[str, int]:
+    """Rows of the mixture by split."""
+    return dict(made.rows.group_by("split").len().sort("split").iter_rows())
+
+
+def check_plan(store: Store, recipe: Recipe, made: Plan) -> dict[str, list[str]]:
+    """What is wrong with a plan, by check: pairs not accounted for, and groups in more than one split."""
+    kept = made.rows.select("source", "pair_id").unique()
+    dropped = made.ledger.filter(pl.col("action") == "drop").select("source", "pair_id").unique()
+    held = sum(rows for rows, _ in pair_ids(store, recipe).values())
+    unbalanced = []
+    if kept.height + dropped.height != held or kept.join(dropped, on=["source", "pair_id"], how="semi").height:
+        unbalanced.append(f"{held} pairs, but {kept.height} kept and {dropped.height} dropped")
+    groups = made.rows.lazy().join(signals(store, recipe, "groups"), on="pair_id", how="left")
+    spread = groups.group_by("group_id").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1).collect()
+    cut = (
+        [f"{spread.height} groups are in more than one split, e.g. {spread['group_id'][0]}"]
+        if spread.height
+        else []
+    )
+    return {"books_balance": unbalanced, "no_group_across_splits": cut}

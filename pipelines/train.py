@@ -1,0 +1,56 @@
+"""From a published mixture to a trained and evaluated reward model, and the report of the whole run."""
+
+import dagster as dg
+
+from pipelines import looks, outcomes
+from pipelines import report as pages
+from pipelines.curate import GPU
+from pipelines.failures import one_line_failures
+from pipelines.resources import MixtureFile, StoreResource
+
+
+@dg.asset(deps=["published"], group_name="training", kinds={"pytorch"}, pool=GPU)
+def reward_model(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
+    """A reward model trained with the Bradley-Terry loss on the published dataset, read by `load_dataset`.
+
+    Saved as safetensors with its configuration. Not trained again while dataset and settings are the same.
+    """
+    with one_line_failures():
+        recipe = mixture.load()
+        done = outcomes.train(store.open(), recipe)
+    return dg.MaterializeResult(
+        metadata={
+            "pairs": done["rows"],
+            "left out": done["left_out"],
+            "seconds": done["seconds"],
+            "trained now": done["changed"],
+            "path": dg.MetadataValue.path(done["path"]),
+            "plots": dg.MetadataValue.md(looks.as_markdown(looks.training_plots(done["curve"]))),
+        }
+    )
+
+
+@dg.asset(deps=["reward_model"], group_name="training", kinds={"pytorch"}, pool=GPU)
+def evaluation(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
+    """How often the trained model prefers the chosen completion on held-out groups, beside "longer is better"."""
+    with one_line_failures():
+        recipe = mixture.load()
+        found = outcomes.evaluate(store.open(), recipe)
+    return dg.MaterializeResult(
+        metadata={
+            "pairs": found["pairs"],
+            "accuracy": found["accuracy"],
+            "balanced accuracy": found["balanced_accuracy"],
+            "accuracy of length alone": found["length_accuracy"],
+            "plots": dg.MetadataValue.md(looks.as_markdown(looks.evaluation_plots(found))),
+        }
+    )
+
+
+@dg.asset(deps=["published", "evaluation"], group_name="training", kinds={"html"})
+def report(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
+    """One HTML page on the run: what came in, what each rule did and why, what went out, how the model fares."""
+    with one_line_failures():
+        recipe = mixture.load()
+        path = pages.write(store.open(), recipe)
+    return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(path))})
