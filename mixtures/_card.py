@@ -1,0 +1,219 @@
+"""The card of a published mixture: the README that `datasets` reads its configurations from, and people the rest.
+
+Every number comes from the plan or the store. Text from rows, recipes and facts is escaped, so that no element of
+the page comes from data.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mixtures._plan import Counts
+
+_FRONT = '    path: "data/'  # the paths of `configs` in a version's own card
+_HUB_LICENCES = {
+    "apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc0-1.0", "bsd-3-clause",
+}  # fmt: skip
+# Strictest first: pattern of a licence's name, what it asks for.
+_TERMS = (
+    (r"(?i)\bnc\b|non-?commercial|research", "no commercial use"),
+    (r"(?i)\bnd\b|no-?deriv", "no changed copies"),
+    (r"(?i)\b(sa|gpl|agpl|lgpl)\b|share-?alike", "share alike"),
+    (r"(?i)^(cc-by|odc-by)", "name the authors"),
+    (r"(?i)^(mit|apache|bsd|cc0|isc|unlicense|cdla-permissive|pddl)", "keep the notice"),
+)
+_UNKNOWN = "read the source's own words"
+COLUMNS = {
+    "prompt": "the conversation up to the reply, messages with role and content",
+    "chosen": "the preferred completion, messages",
+    "rejected": "the other completion, messages",
+    "images": "pictures of the prompt in order; an empty list where there are none",
+    "chosen_images": "pictures of the chosen completion",
+    "rejected_images": "pictures of the rejected completion",
+    "pair_id": "hash of prompt, pictures, completions and criterion",
+    "prompt_id": "hash of the prompt and its pictures",
+    "chosen_id": "hash of the prompt and the chosen completion",
+    "rejected_id": "hash of the prompt and the rejected completion",
+    "group_id": "pairs whose prompts are alike share it; no split cuts a group",
+    "source": "the dataset the pair comes from",
+    "source_revision": "the commit or fingerprint of its files",
+    "source_split": "its split",
+    "source_row": "file and row number in it",
+    "modality": "text, image, multi_image, ..., or to_image when the completions are pictures",
+    "criterion": "what the label rewards: overall, helpfulness, ...",
+    "label_source": "who judged: human, model, rule, implicit, constructed",
+    "source_margin": "strength of the preference in the source's unit; its sign is turned in a flipped pair",
+    "chosen_ratings": "ratings of the chosen completion by attribute",
+    "rejected_ratings": "ratings of the rejected completion by attribute",
+    "rationale": "the annotator's reason",
+    "reference": "reference facts or the right answer",
+    "category": "the source's own category",
+    "language": "language, as the source says",
+    "licence": "SPDX id or the source's own words",
+    "extra": "JSON of native fields without a column; `flipped_from` is the id before a rule flipped the pair",
+    "copy": "0, 1, ... : a pair that the mixture weights up is there more than once",
+    "soft_label": "probability that chosen is better; null means 1",
+    "weight": "of the pair in the loss; null means 1",
+}
+
+
+@dataclass(frozen=True)
+class Licence:
+    name: str
+    sources: Sequence[str]
+    pairs: int
+
+
+def front_matter(name: str, splits: Iterable[str], columns: Sequence[str], licences: Iterable[Licence]) -> str:
+    """The YAML head: what `load_dataset` finds, with paths below the version's folder."""
+    splits = list(splits)
+    known = {licence.name.lower() for licence in licences}
+    lines = ["---", "configs:"]
+    for config, view in ((name, None), ("text", [column for column in columns if "images" not in column])):
+        if config == "text" and view == list(columns):
+            continue
+        lines.append(f"- config_name: {json.dumps(config)}")
+        lines += ["  default: true"] if view is None else [f"  columns: {json.dumps(view)}"]
+        lines.append("  data_files:")
+        for split in splits:
+            lines += [f"  - split: {split}", f'{_FRONT}{split}-*.parquet"']
+    lines.append("license:")
+    lines += [f"- {licence}" for licence in sorted(known & _HUB_LICENCES)]
+    lines += ["- other"] if known - _HUB_LICENCES else []
+    lines += ["tags:", "- preference", "- reward-model", "- prefmill", "---", ""]
+    return "\n".join(lines)
+
+
+def at_top(card: str, version: str) -> str:
+    """The card of a version as it stands above the folder `versions`."""
+    head, end, body = card.partition("\n---\n")
+    return (
+        head.replace(_FRONT, _FRONT.replace("data/", f"versions/{version}/data/"))
+        + end
+        + body.replace("\n![](plots/", f"\n![](versions/{version}/plots/")
+    )
+
+
+def body(
+    name: str,
+    *,
+    rows: Mapping[str, int],
+    counts: Counts,
+    sources: Mapping[str, Counts],
+    native: Mapping[str, tuple[int | None, str]],
+    rules: Sequence[str],
+    licences: Sequence[Licence],
+    columns: Sequence[str],
+    recipe: str,
+    facts: Mapping[str, str],
+    plots: Sequence[str],
+) -> str:
+    """All below the head. `native` holds native rows and revision of each source; `rows` are by split."""
+    used = sum(one.kept > 0 for one in sources.values())
+    in_all = ", ".join(f"{count:,} in {split}" for split, count in rows.items())
+    parts = [
+        f"# {name}\n",
+        f"{counts.kept:,} preference pairs of {used} sources, in {counts.rows:,} rows: {in_all}. "
+        "Made by prefmill from the recipe below; every pair that was left out is counted here.\n",
+        _sources(sources, native, counts.rows),
+        _rules(rules, counts),
+        *(f"## {_cell(plot.replace('_', ' '))}\n\n![](plots/{plot}.png)\n" for plot in plots),
+        _loading(name, rows, columns),
+        "## Columns\n\n" + "".join(f"- `{column}`: {COLUMNS[column]}\n" for column in columns),
+        _licences(licences),
+        _reproduction(recipe, facts),
+    ]
+    return "\n".join(parts)
+
+
+def _cell(text: object) -> str:
+    """Text from elsewhere inside a line of Markdown: one line, no element, no link, no table border."""
+    line = re.sub(r"\s+", " ", str(text))
+    return re.sub(r"([\\`*_\[\]|!~#])", r"\\\1", html.escape(line, quote=False))[:500]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        cells = (f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _sources(sources: Mapping[str, Counts], native: Mapping[str, tuple[int | None, str]], whole: int) -> str:
+    lines = []
+    for name, counts in sources.items():
+        read, revision = native.get(name, (None, ""))
+        share = f"{counts.rows / whole:.1%}" if whole else "0.0%"
+        row = [f"`{name}`", "" if read is None else read, counts.candidates, counts.dropped_in_all, counts.kept]
+        lines.append([*row, counts.rows, share, _cell(revision[:12])])
+    head = ["source", "native rows", "pairs", "dropped", "kept", "rows here", "share", "revision"]
+    return "## Sources\n\n" + _table(head, lines)
+
+
+def _rules(rules: Sequence[str], counts: Counts) -> str:
+    lines: list[Sequence[object]] = []
+    for rule in rules:
+        dropped, changed = counts.dropped.get(rule, {}), counts.changed.get(rule, {})
+        lines += [[f"`{rule}`", _cell(reason), number, 0] for reason, number in sorted(dropped.items())]
+        lines += [[f"`{rule}`", _cell(reason), 0, number] for reason, number in sorted(changed.items())]
+        if not dropped and not changed:
+            lines.append([f"`{rule}`", "nothing found", 0, 0])
+    return "## Rules, in order\n\n" + _table(["rule", "reason", "pairs dropped", "pairs changed"], lines)
+
+
+def _loading(name: str, rows: Mapping[str, int], columns: Sequence[str]) -> str:
+    split = next(iter(rows), "train")
+    pictures = any("images" in column for column in columns)
+    view = f'load_dataset(path, "text", split="{split}")  # the same rows without pictures\n' if pictures else ""
+    config = '"text", ' if pictures else ""
+    return (
+        "## Loading\n\n```python\nfrom datasets import load_dataset\n\n"
+        f'path = "<store>/published/{name}"\n'
+        f'load_dataset(path, split="{split}")\n'
+        f'load_dataset(path, "{name}", split="{split}", streaming=True)\n'
+        f"{view}"
+        "\nfrom trl import RewardTrainer\n\n"
+        f'RewardTrainer(model="...", train_dataset=load_dataset(path, {config}split="{split}"))\n```\n'
+    )
+
+
+def _licences(licences: Sequence[Licence]) -> str:
+    ranked = sorted(licences, key=lambda licence: (_strictness(licence.name), licence.name))
+    rows = [
+        [_cell(one.name), _terms(one.name), ", ".join(f"`{source}`" for source in one.sources), one.pairs]
+        for one in ranked
+    ]
+    text = "## Licences\n\n" + _table(["licence", "asks for", "sources", "pairs"], rows)
+    if ranked:
+        names = ", ".join(_cell(one.name) for one in ranked if _terms(one.name) == _terms(ranked[0].name))
+        text += f"\nThe strictest terms in this mixture: **{_terms(ranked[0].name)}** ({names}).\n"
+    return text
+
+
+def _strictness(licence: str) -> int:
+    """0 is strictest; words that nobody has sorted here come first, because a person has to read them."""
+    for place, (pattern, _) in enumerate(_TERMS):
+        if re.search(pattern, licence):
+            return place + 1
+    return 0
+
+
+def _terms(licence: str) -> str:
+    place = _strictness(licence)
+    return _TERMS[place - 1][1] if place else _UNKNOWN
+
+
+def _reproduction(recipe: str, facts: Mapping[str, str]) -> str:
+    longest = max((len(run) for run in re.findall(r"`+", recipe)), default=0)
+    fence = "`" * max(3, longest + 1)
+    lines = "".join(f"- {_cell(key)}: {_cell(value)}\n" for key, value in sorted(facts.items()))
+    return (
+        "## Making it again\n\nThe same sources, recipe, seed and packages give the same bytes; "
+        "`manifest.json` holds their hashes.\n\n"
+        f"{lines}\n{fence}toml\n{recipe.rstrip()}\n{fence}\n"
+    )

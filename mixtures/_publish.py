@@ -1,0 +1,162 @@
+"""Publishes a plan as a dataset that `datasets.load_dataset` reads: one immutable folder, one atomic commit.
+
+<store>/published/<mixture>/README.md            the card of the newest version, replaced whole
+                            commits/00000001.json  which version is the newest: the highest number
+                            versions/<hash>/       README.md, manifest.json, data/, plots/; never rewritten
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from mixtures._card import Licence, body, front_matter
+from mixtures._commit import commit, place, point, workplace, write_synced
+from mixtures._plan import Plan
+from mixtures._recipe import Recipe
+from mixtures._shards import Shard, write_shards
+from pairs.errors import PrefmillError
+from pairs.store import Store, file_hash
+
+
+@dataclass(frozen=True)
+class Published:
+    """`changed` is False when the newest version already had this content: then nothing was committed."""
+
+    folder: Path  # of the version
+    root: Path  # of the mixture: what `load_dataset` is given
+    version: int
+    changed: bool
+    rows: Mapping[str, int]  # by split
+    files: tuple[str, ...]  # data files, below `folder`
+
+
+def publish(
+    store: Store,
+    name: str,
+    recipe: Recipe,
+    plan: Plan,
+    *,
+    groups: pl.LazyFrame,
+    facts: Mapping[str, str],
+    plots: Mapping[str, bytes] | None = None,
+) -> Published:
+    """Write the version of the mixture `name` that `plan` describes and make it the newest.
+
+    `groups` has `pair_id, group_id` of all candidates; `facts` (revisions, table versions, code) go into manifest
+    and card and don't make a new version of equal data; `plots` are PNG files by name. Readers see the version
+    before or this one at any moment, and a run that was killed is completed by the next. Raises `PrefmillError`
+    when the disk is full or the sources no longer hold the plan's pairs, and `PublishConflict` when other runs
+    keep taking the next number.
+    """
+    if plan.rows.is_empty():
+        raise PrefmillError(f"{name}: no pair is left to publish; the ledger says which rule dropped how many")
+    root = store.path("published", name)
+    try:
+        with workplace(root) as work:
+            finished = work / "version"
+            shards, columns = write_shards(store, recipe, plan.rows, groups, work, finished)
+            shutil.rmtree(work / "scratch")
+            rows = dict.fromkeys(("train", *recipe.splits), 0)
+            for shard in shards:
+                rows[shard.split] += shard.rows
+            rows = {split: count for split, count in rows.items() if count}
+            _describe(store, name, recipe, plan, shards, columns, rows, facts, plots or {}, finished)
+            content = _content(name, shards)
+            place(root, work, finished, content)
+            version, changed = commit(root, work, content)
+            point(root, work)
+    except OSError as error:
+        raise _failed(root, error) from error
+    files = tuple(shard.path for shard in shards)
+    return Published(root / "versions" / content, root, version, changed, rows, files)
+
+
+def _content(name: str, shards: list[Shard]) -> str:
+    lines = [name, *sorted(f"{shard.path} {shard.sha256}" for shard in shards)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def _failed(root: Path, error: OSError) -> PrefmillError:
+    there = next(folder for folder in (root, *root.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    return PrefmillError(
+        f"{root}: {error.strerror or error} while publishing, {free:,} bytes are free there; "
+        "the version before is as it was: make room and publish again"
+    )
+
+
+def _describe(
+    store: Store,
+    name: str,
+    recipe: Recipe,
+    plan: Plan,
+    shards: list[Shard],
+    columns: pa.Schema,
+    rows: Mapping[str, int],
+    facts: Mapping[str, str],
+    plots: Mapping[str, bytes],
+    folder: Path,
+) -> None:
+    """Plots, card and manifest of a version, beside its data."""
+    drawn = folder / "plots"
+    drawn.mkdir()
+    for plot, data in sorted(plots.items()):
+        write_synced(drawn / f"{plot}.png", data)
+    licences = _licences(store, recipe, plan)
+    card = front_matter(name, rows, columns.names, licences) + body(
+        name,
+        rows=rows,
+        counts=plan.counts,
+        sources=plan.sources,
+        native={source: _native(store, source) for source in recipe.sources},
+        rules=plan.rules,
+        licences=licences,
+        columns=columns.names,
+        recipe=recipe.text,
+        facts=facts,
+        plots=sorted(plots),
+    )
+    write_synced(folder / "README.md", card.encode())
+    files: dict[str, dict[str, object]] = {
+        shard.path: {"sha256": shard.sha256, "bytes": shard.size, "rows": shard.rows} for shard in shards
+    }
+    for file in [folder / "README.md", *sorted(drawn.iterdir())]:
+        files[str(file.relative_to(folder))] = {"sha256": file_hash(file), "bytes": file.stat().st_size}
+    manifest = {
+        "name": name,
+        "rows": rows,
+        "files": files,
+        "schema": {field.name: str(field.type) for field in columns},
+        "counts": {source: asdict(counts) for source, counts in plan.sources.items()},
+        "recipe": recipe.text,
+        "recipe_fingerprint": recipe.fingerprint,
+        "facts": dict(facts),
+    }
+    write_synced(folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def _licences(store: Store, recipe: Recipe, plan: Plan) -> list[Licence]:
+    rows = (
+        store.scan("pairs", list(recipe.sources))
+        .select("source", "pair_id", "licence")
+        .join(plan.rows.lazy().select("source", "pair_id").unique(), on=["source", "pair_id"], how="semi")
+        .group_by("licence")
+        .agg(pl.col("source").unique().sort(), pairs=pl.len())
+        .sort("licence")
+        .collect()
+    )
+    return [Licence(licence, sources, pairs) for licence, sources, pairs in rows.iter_rows()]
+
+
+def _native(store: Store, source: str) -> tuple[int | None, str]:
+    """Native rows and revision, as the ingestion of a source has noted them with its commit."""
+    books = json.loads(store.facts("pairs", source).get("books", "{}"))
+    return books.get("rows"), books.get("revision", "")

@@ -1,0 +1,254 @@
+"""A mixture's TOML -> a checked `Recipe`. What cannot be meant is an error that names the nearest right key."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+import os
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pairs.errors import RecipeError, shown
+from pairs.schema import MODALITIES
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_SPLIT = re.compile(r"[a-z][a-z0-9_]*")
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_Model = TypeVar("_Model", bound=BaseModel)
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Licences(_Table):
+    """Licences as the pairs name them; `deny` wins over `allow`, no `allow` admits every licence."""
+
+    allow: list[str] | None = Field(None, min_length=1)
+    deny: list[str] = []
+
+
+class SourceRecipe(_Table):
+    """How much of one source, and where its native files lie."""
+
+    weight: _Positive | None = None
+    cap: Annotated[int, Field(ge=1)] | None = None
+    path: str | None = None
+    splits: list[str] | None = Field(None, min_length=1)
+    limit: Annotated[int, Field(ge=1)] | None = None
+
+
+class RewardsRecipe(_Table):
+    """Which reward model judges the pairs: "embedded", or the path or hub id of a sequence classifier."""
+
+    model: str = "embedded"
+    folds: int = Field(5, ge=2)
+
+
+class _Top(_Table):
+    seed: int = 17
+    size: Annotated[int, Field(ge=1)] | None = None
+    temperature: float = Field(1.0, ge=0, allow_inf_nan=False)
+    modality_ratio: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None
+    splits: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
+    licences: Licences = Licences()
+    rewards: RewardsRecipe = RewardsRecipe()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checked mixture. Sources and rules are in the order of the file; paths have their variables filled in.
+
+    `fingerprint` is a hash of what the file means, defaults included: comments, white space and the values of
+    variables leave it as it is.
+    """
+
+    name: str
+    text: str
+    fingerprint: str
+    seed: int
+    size: int | None
+    temperature: float
+    modality_ratio: Mapping[str, float] | None
+    splits: Mapping[str, float]
+    licences: Licences
+    sources: Mapping[str, SourceRecipe]
+    rules: Mapping[str, BaseModel]
+    rewards: RewardsRecipe
+    train: BaseModel
+
+
+def load_recipe(
+    path: str | os.PathLike[str],
+    *,
+    rules: Mapping[str, type[BaseModel]],
+    sources: Collection[str],
+    train: type[BaseModel],
+) -> Recipe:
+    """Read the mixture at `path`; `rules`, `sources` and `train` say what its tables may hold.
+
+    Raises `RecipeError` with one line for each thing that is wrong.
+    """
+    file = Path(path)
+    text, table = _parse(file)
+    reader = _Reader(str(path))
+    if not _NAME.fullmatch(file.stem) or file.stem == "text":
+        reader.wrong(f"the mixture is named like its file: expected a name like {_NAME.pattern}, and not 'text'")
+    source_tables = reader.tables(table, "sources", sources)
+    rule_tables = reader.tables(table, "rules", rules)
+    read_train = reader.validate(train, table.pop("train", {}), "train")
+    top = reader.validate(_Top, table, "", tables=("sources", "rules", "train"))
+    read_sources = {
+        name: reader.validate(SourceRecipe, below, f"sources.{name}") for name, below in source_tables.items()
+    }
+    read_rules = {
+        name: reader.validate(rules[name], below, f"rules.{name}") for name, below in rule_tables.items()
+    }
+    reader.stop()
+    reader.check_meaning(top, read_sources)
+    filled = {name: reader.fill(name, source) for name, source in read_sources.items()}
+    reader.stop()
+    return Recipe(
+        name=file.stem,
+        text=text,
+        fingerprint=_fingerprint(top, read_sources, read_rules, read_train),
+        sources=filled,
+        rules=read_rules,
+        train=read_train,
+        **{name: getattr(top, name) for name in type(top).model_fields},
+    )
+
+
+def _parse(file: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = file.read_text("utf-8")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        raise RecipeError(f"{file}: {error.strerror}; expected a mixture's TOML file") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"{file}: not TOML: {error}") from None
+
+
+class _Reader:
+    """Collects what is wrong with one file, so that one run shows all of it."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._problems: list[str] = []
+        self._unset: set[str] = set()
+
+    def wrong(self, problem: str) -> None:
+        self._problems.append(f"{self._file}: {problem}")
+
+    def stop(self) -> None:
+        if self._problems:
+            raise RecipeError("\n".join(self._problems))
+
+    def tables(self, table: dict[str, Any], kind: str, known: Collection[str]) -> dict[str, dict[str, Any]]:
+        """The tables `[kind.<name>]` whose names are known, in the order of the file."""
+        found = table.pop(kind, {})
+        if not isinstance(found, dict):
+            self.wrong(f"{kind} is {shown(found)}, expected tables [{kind}.<name>]")
+            return {}
+        for name in found:
+            if name not in known:
+                self.wrong(f"[{kind}.{name}]: no {kind[:-1]} {name!r}{_nearest(name, known)}")
+        return {name: below for name, below in found.items() if name in known}
+
+    def validate(self, model: type[_Model], table: object, where: str, tables: Collection[str] = ()) -> _Model:
+        """`table` as a `model`; what does not fit is noted, and an empty model returned until `stop`."""
+        if not isinstance(table, dict):
+            self.wrong(f"{where} is {shown(table)}, expected a table [{where}]")
+            return model.model_construct()
+        try:
+            # Strict JSON is what TOML can say: no number hidden in a text, but lists that fill tuples.
+            return model.model_validate_json(json.dumps(table, default=str), strict=True)
+        except ValidationError as error:
+            for found in error.errors(include_url=False):
+                self._note(found, model, where, tables)
+            return model.model_construct()
+
+    def _note(self, found: Any, model: type[BaseModel], where: str, tables: Collection[str]) -> None:
+        *above, key = [str(part) for part in found["loc"]] or [""]
+        place = ".".join(filter(None, [where, *above]))
+        table = f"[{place}]" if place else "the top level"
+        if found["type"] == "extra_forbidden":
+            known = [*_fields(model, above), *([] if above else tables)]
+            self.wrong(f"{table} has no key {key!r}{_nearest(key, known)}")
+        elif found["type"] == "missing":
+            self.wrong(f"{table} lacks the key {key!r}")
+        else:
+            name = ".".join(filter(None, [place, key])) or "a table"
+            self.wrong(f"{name} is {shown(found['input'])}: {found['msg'][:1].lower()}{found['msg'][1:]}")
+
+    def check_meaning(self, top: _Top, sources: Mapping[str, SourceRecipe]) -> None:
+        """Values that are sound each for itself but not together."""
+        if not sources:
+            self.wrong("names no source; expected at least one table [sources.<name>]")
+        for split in top.splits:
+            if split == "train" or not _SPLIT.fullmatch(split):
+                self.wrong(f"splits.{split}: expected a name like {_SPLIT.pattern}; train is what others leave")
+        if math.fsum(top.splits.values()) >= 1:
+            self.wrong(f"splits add up to {math.fsum(top.splits.values()):g}, which leaves nothing for train")
+        for modality in top.modality_ratio or ():
+            if modality not in MODALITIES:
+                self.wrong(f"modality_ratio has no modality {modality!r}{_nearest(modality, MODALITIES)}")
+        if top.modality_ratio is not None and not any(top.modality_ratio.values()):
+            self.wrong("modality_ratio has no number above 0, so nothing would be left")
+        weights = [source.weight for source in sources.values() if source.weight is not None]
+        if len(weights) < len(sources) and math.fsum(weights) >= 1:
+            self.wrong(
+                f"weights add up to {math.fsum(weights):g} and leave no share to the sources without one; "
+                "give every source a weight, or let the given ones add up to less than 1"
+            )
+
+    def fill(self, name: str, source: SourceRecipe) -> SourceRecipe:
+        """The source with `${VARIABLE}`s of its path replaced from the environment."""
+        if source.path is None:
+            return source
+        for variable in _VARIABLE.findall(source.path):
+            if not os.environ.get(variable) and variable not in self._unset:
+                self._unset.add(variable)  # one line for each, however many sources lie there
+                self.wrong(f"sources.{name}.path needs the environment variable {variable}; set it to a folder")
+        path = _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), source.path)
+        return source.model_copy(update={"path": path})
+
+
+def _fields(model: type[BaseModel], above: list[str]) -> list[str]:
+    for name in above:
+        field = model.model_fields.get(name)
+        below = field.annotation if field else None
+        if not (isinstance(below, type) and issubclass(below, BaseModel)):
+            return []
+        model = below
+    return list(model.model_fields)
+
+
+def _nearest(key: str, known: Collection[str]) -> str:
+    if not known:
+        return ""
+    near = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.5)
+    return (f"; did you mean {near[0]!r}?" if near else "") + f" (known: {', '.join(known)})"
+
+
+def _fingerprint(
+    top: _Top, sources: Mapping[str, SourceRecipe], rules: Mapping[str, BaseModel], train: BaseModel
+) -> str:
+    # Lists of pairs, because the order of sources, rules and splits has a meaning.
+    meaning = [
+        [[key, value] for key, value in top.model_dump(mode="json").items() if key != "splits"],
+        list(top.splits.items()),
+        [[name, source.model_dump(mode="json")] for name, source in sources.items()],
+        [[name, rule.model_dump(mode="json")] for name, rule in rules.items()],
+        train.model_dump(mode="json"),
+    ]
+    return hashlib.blake2b(json.dumps(meaning, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,69 @@
+"""The two-layer SiLU head of BaseReward, in float32, and the Bradley-Terry loss it is trained with."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rewards.features import BUCKETS, DENSE_WIDTH, Features
+
+
+class RewardHead(nn.Module):
+    """Linear, SiLU, Linear on one state per completion: [rows, width] -> [rows], computed in float32."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(width, hidden)
+        self.outer = nn.Linear(hidden, 1)
+
+    def forward(self, states: Tensor) -> Tensor:
+        # Rewards of order 10 in bfloat16 come in steps of 1/16: ties that are none.
+        with torch.autocast(states.device.type, enabled=False):
+            hidden = functional.silu(self.inner(states.float()))
+            return self.outer(hidden).squeeze(-1)
+
+
+class HashedHead(nn.Module):
+    """The same head on hashed features: its first layer sums rows of a table instead of multiplying zeros."""
+
+    def __init__(self, hidden: int, seed: int) -> None:
+        super().__init__()
+        draw = torch.Generator().manual_seed(seed)
+        self.words = nn.Parameter(torch.randn(BUCKETS, hidden, generator=draw) * 0.02)
+        self.dense = nn.Parameter(torch.randn(DENSE_WIDTH, hidden, generator=draw) / math.sqrt(DENSE_WIDTH))
+        self.inner_bias = nn.Parameter(torch.zeros(hidden))
+        self.outer = nn.Parameter(torch.randn(hidden, generator=draw) / math.sqrt(hidden + 1))
+        self.register_buffer("centre", torch.zeros(DENSE_WIDTH))
+        self.register_buffer("scale", torch.ones(DENSE_WIDTH))
+
+    def standardise(self, dense: Tensor) -> None:
+        """Take centre and spread of the dense measures from training rows."""
+        self.centre.copy_(dense.mean(dim=0))
+        spread = dense.std(dim=0, correction=0)
+        self.scale.copy_(torch.where(spread > 1e-3, spread, torch.ones_like(spread)))
+
+    def forward(self, rows: Features) -> Tensor:
+        """[rows], in the precision of the parameters."""
+        # A measure never seen in training must not decide alone: four spreads are as far as it counts.
+        dense = ((torch.from_numpy(rows.dense).to(self.dense.dtype) - self.centre) / self.scale).clamp(-4, 4)
+        words = functional.embedding_bag(
+            torch.from_numpy(rows.buckets).long(), self.words, torch.from_numpy(rows.starts[:-1]),
+            mode="sum", per_sample_weights=torch.from_numpy(rows.values).to(self.words.dtype),
+        )  # fmt: skip
+        return functional.silu(words + dense @ self.dense + self.inner_bias) @ self.outer
+
+
+def bradley_terry(margin: Tensor, soft: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
+    """Mean of -log sigmoid(margin) (Bradley and Terry 1952), margin = reward of chosen less reward of rejected.
+
+    `soft` is the probability per pair that the chosen one is better (1 without); `weight` multiplies a pair's
+    loss and should have mean 1 over the training set, not over a batch: a light pair alone in its batch stays
+    light. All of shape [pairs].
+    """
+    loss = -functional.logsigmoid(margin)
+    if soft is not None:
+        loss = soft * loss - (1 - soft) * functional.logsigmoid(-margin)
+    return loss.mean() if weight is None else (weight * loss).mean()

@@ -1,0 +1,147 @@
+"""Recipes: what is written is checked, and every mistake is one line that says where and what was meant."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from pydantic import BaseModel
+
+from mixtures._recipe import load_recipe
+from pairs.errors import RecipeError
+
+SOURCES = ("hh_rlhf", "ultrafeedback", "rlaif_v")
+
+
+class Duplicates(BaseModel, extra="forbid"):
+    text_jaccard: float = 0.8
+
+
+class LengthBias(BaseModel, extra="forbid"):
+    policy: Literal["match", "weight", "cap"] = "match"
+    bins: int = 8
+    ratio: float = 1.0
+
+
+class Train(BaseModel, extra="forbid"):
+    backbone: str = "embedded"
+    learning_rate: float = 1e-3
+
+
+RULES = {"duplicates": Duplicates, "length_bias": LengthBias}
+GOOD = """
+size = 100
+splits = { validation = 0.01, test = 0.02 }
+[sources.rlaif_v]
+weight = 3
+[sources.hh_rlhf]
+weight = 1.5
+cap = 10
+[rules.length_bias]
+policy = "cap"
+[rules.duplicates]
+[train]
+backbone = "x/y"
+"""
+
+
+def read(tmp_path, text, name="demo"):
+    path = tmp_path / f"{name}.toml"
+    path.write_text(text)
+    return load_recipe(path, rules=RULES, sources=SOURCES, train=Train)
+
+
+def problems(tmp_path, text, name="demo"):
+    with pytest.raises(RecipeError) as caught:
+        read(tmp_path, text, name)
+    return [line.split(".toml: ", 1)[1] for line in str(caught.value).splitlines()]
+
+
+def test_a_recipe_keeps_its_order_its_text_and_its_defaults(tmp_path):
+    recipe = read(tmp_path, GOOD)
+    assert recipe.name == "demo"
+    assert recipe.text == GOOD
+    assert list(recipe.sources) == ["rlaif_v", "hh_rlhf"]
+    assert list(recipe.rules) == ["length_bias", "duplicates"]
+    assert recipe.rules["length_bias"] == LengthBias(policy="cap")
+    assert (recipe.seed, recipe.size, recipe.temperature) == (17, 100, 1.0)
+    assert recipe.sources["rlaif_v"].weight == 3.0
+    assert recipe.train == Train(backbone="x/y")
+    assert recipe.rewards.model == "embedded"
+
+
+def test_the_fingerprint_is_of_the_meaning(tmp_path):
+    base = read(tmp_path, GOOD).fingerprint
+    assert read(tmp_path, "# a remark\n" + GOOD.replace("size = 100", "size=1_00")).fingerprint == base
+    assert (
+        read(tmp_path, GOOD.replace("[rules.duplicates]", "[rules.duplicates]\ntext_jaccard = 0.8")).fingerprint
+        == base
+    )
+    assert read(tmp_path, GOOD.replace("1.5", "1.6")).fingerprint != base
+    swapped = GOOD.replace("[rules.duplicates]\n", "").replace(
+        "[rules.length", "[rules.duplicates]\n[rules.length"
+    )
+    assert list(read(tmp_path, swapped).rules) == ["duplicates", "length_bias"]
+    assert read(tmp_path, swapped).fingerprint != base
+
+
+POLCY = "[rules.length_bias] has no key 'polcy'; did you mean 'policy'? (known: policy, bins, ratio)"
+WEIGHTS = "weights add up to 1.5 and leave no share to the sources without one"
+UNSET = "sources.rlaif_v.path needs the environment variable NOWHERE_SET; set it to a folder"
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (("policy =", "polcy ="), POLCY),
+        (("size =", "sise ="), "the top level has no key 'sise'; did you mean 'size'?"),
+        (("[rules.dup", "[rule.dup"), "the top level has no key 'rule'; did you mean 'rules'?"),
+        (("cap =", "kap ="), "[sources.hh_rlhf] has no key 'kap'; did you mean 'cap'?"),
+        (("rules.duplicates", "rules.duplicate"), "[rules.duplicate]: no rule 'duplicate'; did you mean 'dup"),
+        (("hh_rlhf", "hh_rlh"), "[sources.hh_rlh]: no source 'hh_rlh'; did you mean 'hh_rlhf'?"),
+        (("backbone", "backbon"), "[train] has no key 'backbon'; did you mean 'backbone'?"),
+        (("[train]", "[rewards]\nmodle = 'x'\n[train]"), "[rewards] has no key 'modle'; did you mean 'model'?"),
+        (("100", "'100'"), "size is '100': input should be a valid integer"),
+        (("100", "true"), "size is True: input should be a valid integer"),
+        (("100", "0"), "size is 0: input should be greater than or equal to 1"),
+        (("1.5", "nan"), "sources.hh_rlhf.weight is nan: input should be a finite number"),
+        (("1.5", "-1"), "sources.hh_rlhf.weight is -1: input should be greater than 0"),
+        (('"cap"', '"cup"'), "rules.length_bias.policy is 'cup': input should be 'match', 'weight' or 'cap'"),
+        (("[train]", "[[train]]"), "train is [{'backbone': 'x/y'}], expected a table [train]"),
+        (("test = 0.02", "test = 1.5"), "splits.test is 1.5: input should be less than 1"),
+        (("test = 0.02", "test = 0.99"), "splits add up to 1, which leaves nothing for train"),
+        (("test =", "train ="), "splits.train: expected a name like"),
+        (("weight = 3", ""), WEIGHTS),
+        (("size = 100", "modality_ratio = { txt = 1.0 }"), "modality_ratio has no modality 'txt'; did you"),
+        (("size = 100", "modality_ratio = { text = 0 }"), "modality_ratio has no number above 0"),
+        (("size = 100", "size = = 3"), "not TOML: "),
+        (("weight = 3", "weight = 3\npath = '${NOWHERE_SET}/x'"), UNSET),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_one_line_that_says_where(tmp_path, change, line):
+    assert change[0] in GOOD
+    found = problems(tmp_path, GOOD.replace(*change, 1))
+    assert len(found) == 1
+    assert found[0].startswith(line)
+
+
+def test_all_mistakes_of_a_file_are_shown_at_once(tmp_path):
+    text = GOOD.replace("size =", "sise =").replace("cap = 10", "cap = 'x'").replace("policy", "polcy")
+    assert len(problems(tmp_path, text)) == 3
+
+
+def test_a_recipe_needs_a_source_and_a_name_that_can_be_published(tmp_path):
+    assert problems(tmp_path, "seed = 1")[0].startswith("names no source")
+    assert "'text'" in problems(tmp_path, GOOD, "text")[0]
+    assert "named like its file" in problems(tmp_path, GOOD, "a b")[0]
+    with pytest.raises(RecipeError, match=r"none\.toml: No such file"):
+        load_recipe(tmp_path / "none.toml", rules=RULES, sources=SOURCES, train=Train)
+
+
+def test_variables_in_paths_are_filled_in_and_leave_the_fingerprint(tmp_path, monkeypatch):
+    text = GOOD.replace("weight = 3", "weight = 3\npath = '${PREFMILL_HERE}/x'")
+    monkeypatch.setenv("PREFMILL_HERE", "/data")
+    first = read(tmp_path, text)
+    monkeypatch.setenv("PREFMILL_HERE", "/other")
+    assert first.sources["rlaif_v"].path == "/data/x"
+    assert read(tmp_path, text).fingerprint == first.fingerprint
