@@ -27,6 +27,7 @@ ROLES = ("system", "user", "assistant", "tool")
 MODALITIES = ("text", "image", "multi_image", "video", "audio", "to_image", "to_video")
 LABEL_SOURCES = ("human", "model", "rule", "implicit", "constructed")
 IMAGE_MARK = "<image>"
+_OPTIONAL = ("rationale", "reference", "category", "language")
 
 _string = pa.string()
 MESSAGES = pa.list_(pa.struct([("role", _string), ("content", _string)]))
@@ -87,7 +88,7 @@ class Medium:
     media_id: str
     kind: str  # "image"
     format: str  # "JPEG", "PNG", "WEBP", "GIF"
-    width: int
+    width: int  # pixels
     height: int
     phash: str | None  # 64-bit perceptual hash, 16 hex digits
     data: bytes
@@ -218,7 +219,7 @@ def _modality(pair: Pair) -> str:
     return ("text", "image", "multi_image")[min(len(pair.images), 2)]
 
 
-def _optional(value: str | None, column: str) -> str | None:
+def _text_or_none(value: str | None, column: str) -> str | None:
     return None if value is None else (canonical_text(value, column) or None)
 
 
@@ -234,14 +235,12 @@ def _place_marks(messages: list[dict[str, str]], images: int) -> None:
     target["content"] = f"{IMAGE_MARK}\n" * images + target["content"]
 
 
-def _check_completions(pair: Pair, chosen: list[dict[str, str]], rejected: list[dict[str, str]]) -> None:
-    for column, messages, images in (
-        ("chosen", chosen, pair.chosen_images),
-        ("rejected", rejected, pair.rejected_images),
-    ):
-        if not images and not any(message["content"] for message in messages):
+def _check_completions(*sides: tuple[list[dict[str, str]], Sequence[str]]) -> None:
+    """Both completions say or show something, and not the same."""
+    for column, (messages, media_ids) in zip(("chosen", "rejected"), sides, strict=True):
+        if not media_ids and not any(message["content"] for message in messages):
             raise SetAside("empty_completion", f"{column} is empty")
-    if chosen == rejected and list(pair.chosen_images) == list(pair.rejected_images):
+    if sides[0] == sides[1]:
         raise SetAside("identical_completions", "chosen and rejected are the same")
 
 
@@ -262,9 +261,7 @@ def canonical_pair(
     chosen = canonical_messages(pair.chosen, "chosen", "assistant")
     rejected = canonical_messages(pair.rejected, "rejected", "assistant")
     _place_marks(prompt, len(media_ids))
-    _check_completions(pair, chosen, rejected)
-    if list(chosen_media_ids) == list(rejected_media_ids) and chosen == rejected:
-        raise SetAside("identical_completions", "chosen and rejected are the same")
+    _check_completions((chosen, chosen_media_ids), (rejected, rejected_media_ids))
     if not media_ids and not any(message["content"] for message in prompt):
         raise BadRow("prompt_empty", "the prompt has neither text nor picture")
     criterion = canonical_text(pair.criterion, "criterion")
@@ -287,10 +284,7 @@ def canonical_pair(
         "source_margin": finite(pair.source_margin, "source_margin"),
         "chosen_ratings": _ratings(pair.chosen_ratings, "chosen_ratings"),
         "rejected_ratings": _ratings(pair.rejected_ratings, "rejected_ratings"),
-        "rationale": _optional(pair.rationale, "rationale"),
-        "reference": _optional(pair.reference, "reference"),
-        "category": _optional(pair.category, "category"),
-        "language": _optional(pair.language, "language"),
+        **{name: _text_or_none(getattr(pair, name), name) for name in _OPTIONAL},
         "extra": _json(pair.extra),
     }
 

@@ -14,6 +14,8 @@ from sources._source import PairsOf, Row, Source
 from sources._spool import Spool
 
 _REMEMBERED = 256  # pictures; rows that share one mostly follow each other
+# What plain code raises on a row of another shape than it was written for.
+_SHAPES = (TypeError, ValueError, AttributeError, LookupError, RecursionError)
 
 
 class Converter:
@@ -40,6 +42,8 @@ class Converter:
                 records.append(self._record(item, split, place, media))
             except BadRow as bad:
                 findings.append(bad)
+            except _SHAPES as error:
+                findings.append(_wrong_shape(error))
         self._spool.add(split, place, records, findings, media)
 
     def _items(self, row: Row | BadRow, file: str) -> Sequence[Pair | BadRow]:
@@ -52,8 +56,8 @@ class Converter:
             return [bad]
         except KeyError as error:
             return [BadRow("missing_column", f"{shown(error.args[0])} is not in the row")]
-        except (TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
-            return [BadRow("wrong_shape", f"{type(error).__name__}: {str(error)[:160]}")]
+        except _SHAPES as error:
+            return [_wrong_shape(error)]
 
     def _record(self, pair: Pair, split: str, place: str, media: list[Medium]) -> dict[str, Any]:
         prompt, chosen, rejected = (
@@ -86,3 +90,7 @@ class Converter:
             if len(self._checked) > _REMEMBERED:
                 self._checked.popitem(last=False)
         return medium
+
+
+def _wrong_shape(error: Exception) -> BadRow:
+    return BadRow("wrong_shape", f"{type(error).__name__}: {str(error)[:160]}")

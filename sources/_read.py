@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,6 @@ import pairs.schema
 import sources
 from pairs.errors import SourceChanged
 from pairs.store import Store
-from sources import _files, _source
 from sources._books import Books
 from sources._convert import Converter
 from sources._files import grouped, native_rows
@@ -135,9 +135,14 @@ def _refuse_drift(books: Books, spool: Spool, *, final: bool) -> None:
 def _fingerprint(module: ModuleType, root: Root, limit: int | None) -> str:
     """Hash of all that decides an ingestion: the files, this source's code and the reader's."""
     blake = hashlib.blake2b(json.dumps([root.state, sorted(root.files), limit]).encode(), digest_size=16)
-    folder = Path(_source.__file__).parent
-    own = [module.__file__, pairs.schema.__file__, pairs.media.__file__, _files.__file__]
-    for file in sorted({*filter(None, own), str(folder / "_convert.py"), str(folder / "_shapes.py")}):
-        if Path(file).exists():
-            blake.update(Path(file).read_bytes())
+    for file in _code(module):
+        blake.update(file.read_bytes())
     return blake.hexdigest()
+
+
+def _code(module: ModuleType) -> list[Path]:
+    """The files that decide what a native row becomes: the source, what it borrows from others, the machinery."""
+    borrowed = {getattr(value, "__module__", None) for value in vars(module).values()}
+    modules = [sys.modules[name] for name in borrowed if name and name.startswith("sources.")]
+    files = {str(one.__file__) for one in (module, pairs.schema, pairs.media, *modules)}
+    return sorted({Path(file) for file in files} | set(Path(str(sources.__file__)).parent.glob("_*.py")))

@@ -175,6 +175,13 @@ def test_a_model_that_agrees_little_or_has_too_few_rewards_is_not_followed():
     ]
 
 
+def test_agreement_counts_by_its_lower_bound():
+    for agreeing, followed in ((336, False), (372, True)):  # 56% and 62% of 600: lower ends 0.52 and 0.58
+        rows = frames([1.0] * agreeing + [-1.0] * (600 - agreeing))
+        made = decide("reward_disagreement", *rows, Rule(policy="weight"))
+        assert made.is_empty() is not followed
+
+
 def test_criteria_of_one_source_are_judged_apart():
     helpful = noisy(600, seed=1)[0]
     rows, signal = frames([*helpful, *-helpful])
@@ -234,5 +241,7 @@ def test_the_reward_for_length_is_read_off_the_margins():
     margins, differences, _ = noisy(8000, habit=1.0)
     share = length_share(margins, differences)
     assert np.abs(share - differences / 100).mean() < 0.25
+    one_sided = np.concatenate([np.tile([10.0, -10.0], 300), np.full(100, 900.0)])
+    assert length_share(1 + 0.5 * np.sign(one_sided), one_sided)[-1] == 0.5  # the source's, for want of its own
     assert (length_share(margins, np.zeros(8000)) == 0).all()
     assert length_share(margins, np.abs(differences) + 1) is None

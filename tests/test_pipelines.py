@@ -1,0 +1,195 @@
+"""The graph: the whole demo in one process, what it leaves behind, and that a second run has nothing to do."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+import filters
+import sources
+from pairs.store import Store
+from pipelines import notes, outcomes, planted, steps, summary
+from pipelines.resources import MixtureFile, StoreResource
+
+
+def execute(job, root, mixture):
+    from pipelines import defs
+
+    return defs.get_job_def(job).execute_in_process(
+        resources={"store": StoreResource(root=str(root)), "mixture": MixtureFile(path=str(mixture))},
+        raise_on_error=False,
+    )
+
+
+def materialized(result):
+    return {
+        event.asset_key.to_user_string(): {
+            name: value.value for name, value in event.materialization.metadata.items()
+        }
+        for event in result.get_asset_materialization_events()
+    }
+
+
+def failures(result):
+    return [event.event_specific_data.error.message for event in result.all_events if event.is_step_failure]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    root = tmp_path_factory.mktemp("demo") / "store"
+    result = execute("demo", root, "mixtures/demo.toml")
+    assert result.success, failures(result)
+    return result, Store(root), steps.load_recipe("mixtures/demo.toml")
+
+
+def test_every_source_and_filter_is_an_asset_of_its_own():
+    from pipelines import defs
+
+    keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    fixed = {"pairs", "rewards", "mixture", "published", "reward_model", "evaluation", "report"}
+    assert keys == {*sources.names(), *filters.names(), *fixed}
+    assert {"demo", "ingest", "curate", "train"} <= {job.name for job in defs.resolve_all_job_defs()}
+
+
+def test_the_code_location_loads_without_the_heavy_packages():
+    heavy = ("torch", "transformers", "datasets", "matplotlib")
+    code = f"import sys, pipelines; print([name for name in {heavy} if name in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    )
+
+
+@pytest.mark.slow
+def test_the_demo_passes_every_check(demo):
+    result, _, _ = demo
+    checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
+    assert checks == dict.fromkeys(
+        ["books_balance", "ids_unique", "no_group_across_splits", "published_equals_planned"], True
+    )
+
+
+@pytest.mark.slow
+def test_the_demo_finds_what_was_planted(demo):
+    _, store, recipe = demo
+    found = {one.kind: one for one in planted.planted(store, recipe)}
+    for kind in ("exact_duplicate", "contradiction", "broken_image", "length_bias"):
+        assert found[kind].found == found[kind].planted, found[kind]
+    assert found["flipped_label"].found > 0.2 * found["flipped_label"].planted
+    for one in found.values():
+        assert one.found is not None or "no " in one.note
+
+
+@pytest.mark.slow
+def test_the_published_demo_loads_as_any_other_dataset(demo):
+    from datasets import load_dataset
+
+    _, store, recipe = demo
+    root = str(outcomes.published_root(store, recipe))
+    whole = load_dataset(root)
+    assert {split: rows.num_rows for split, rows in whole.items()} == steps.split_rows(
+        steps.planned(store, recipe)
+    )
+    train = load_dataset(root, "demo", split="train")
+    pictured = next(row for row in train if row["images"])
+    assert pictured["images"][0].size[0] >= 32
+    assert pictured["chosen"][0]["role"] == "assistant"
+    streamed = next(iter(load_dataset(root, split="train", streaming=True)))
+    assert streamed["pair_id"] == train[0]["pair_id"]
+
+
+@pytest.mark.slow
+def test_the_trained_model_beats_chance_and_length_on_held_out_groups(demo):
+    _, store, _ = demo
+    found = notes.read(store, "evaluated", "demo")
+    assert found["interval"][0] > max(0.5, found["length_accuracy"])
+
+
+@pytest.mark.slow
+def test_the_summary_and_the_report_say_it_all(demo):
+    _, store, recipe = demo
+    text = summary.text(store, recipe)
+    for phrase in ("native rows", "exact_duplicate", "load_dataset(", "held-out accuracy", "report"):
+        assert phrase in text
+    page = outcomes.report_path(store, recipe).read_text()
+    assert "<script" not in page
+    assert page.count("data:image/png;base64,") == 5
+
+
+@pytest.mark.slow
+def test_a_second_run_reads_scores_publishes_and_trains_nothing(demo):
+    _, store, _ = demo
+    tables = ("pairs", "media", "bad_rows", "rewards", "ledger", "plans", "signals/groups")
+    versions = {table: store.version(table) for table in tables}
+    result = execute("demo", store.root, "mixtures/demo.toml")
+    assert result.success, failures(result)
+    assert {table: store.version(table) for table in tables} == versions
+    done = materialized(result)
+    assert not any(done[name]["read now"] for name in sources.names() if name in done)
+    assert done["rewards"]["scored"] == 0
+    assert done["rewards"]["cached"] > 5_000
+    assert not done["published"]["published now"]
+    assert not done["reward_model"]["trained now"]
+
+
+@pytest.mark.slow
+def test_one_source_can_be_picked_alone(demo):
+    from pipelines.ingest import ingest
+
+    _, store, _ = demo
+    result = dg.materialize(
+        [ingest],
+        selection=["hh_rlhf"],
+        resources={
+            "store": StoreResource(root=str(store.root)),
+            "mixture": MixtureFile(path="mixtures/demo.toml"),
+        },
+    )
+    assert set(materialized(result)) == {"hh_rlhf"}
+
+
+def test_each_mistake_is_one_clear_line(tmp_path):
+    def run(text):
+        (tmp_path / "mine.toml").write_text(text)
+        result = execute("ingest", tmp_path / "store", tmp_path / "mine.toml")
+        assert not result.success
+        (message,) = failures(result)
+        line = message.strip().removeprefix("dagster._core.definitions.events.Failure: ")
+        assert "\n" not in line
+        return line
+
+    source = '[sources.hh_rlhf]\npath = "{}"\n'
+    empty = tmp_path / "empty" / "helpful-base"
+    empty.mkdir(parents=True)
+    assert "did you mean 'policy'" in run('[sources.hh_rlhf]\n[rules.length_bias]\npolcy = "match"\n')
+    assert "no file for split 'train'" in run(source.format(empty.parent))
+    (empty / "train.jsonl.gz").write_bytes(b"")
+    assert "no rows" in run(source.format(empty.parent))
+
+    (empty / "train.jsonl.gz").write_bytes(gzip.compress(b'{"chosen": "x", "worse": "y"}\n' * 50))
+    assert "no column 'rejected'" in run(source.format(empty.parent))
+    assert "is not there" in run(source.format(tmp_path / "nowhere"))
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_real_sources_become_a_mixture_with_balanced_books(real_data, tmp_path, monkeypatch):
+    from datasets import load_dataset
+
+    monkeypatch.setenv("PREFMILL_REAL_DATA", str(real_data))
+    result = execute("curate", tmp_path / "store", "mixtures/real.toml")
+    assert result.success, failures(result)
+    assert all(check.passed for check in result.get_asset_check_evaluations())
+    store, recipe = Store(tmp_path / "store"), steps.load_recipe("mixtures/real.toml")
+    native = {books.source: books.rows for books in steps.books(store, recipe)}
+    assert native == {
+        "hh_rlhf": 5803, "pandalm": 999, "ukp_convarg": 9385, "llama_factory_dpo": 599, "rasbt_dpo": 1100,
+        "mj_bench": 56, "llmbar": 885,
+    }  # fmt: skip
+    train = load_dataset(str(outcomes.published_root(store, recipe)), split="train")
+    assert set(train.unique("source")) == set(native) - {"llmbar"}
+    drawn = next(row for row in train if row["source"] == "mj_bench")
+    assert drawn["chosen_images"][0].size == (1024, 1024)
