@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from pairs.errors import BadRow, SetAside
 from pairs.schema import BAD_ROWS, PAIRS, Medium
-from pairs.store import MediaWriter, Store
+from pairs.shards import MediaWriter
+from pairs.store import Store
 from sources._books import Books, Seen
 
 _BATCH = 2_000

@@ -11,7 +11,8 @@ from mixtures._plan import plan
 from mixtures._recipe import load_recipe
 from pairs.media import check_image, encode_image
 from pairs.schema import PAIRS, Pair, canonical_pair
-from pairs.store import MediaWriter, Store
+from pairs.shards import MediaWriter
+from pairs.store import Store
 
 
 class NoRule(BaseModel, extra="forbid"):

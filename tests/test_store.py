@@ -10,7 +10,8 @@ import pytest
 from pairs.errors import PrefmillError
 from pairs.media import check_image, encode_image
 from pairs.schema import BAD_ROWS
-from pairs.store import MediaWriter, file_hash
+from pairs.shards import MediaWriter
+from pairs.store import file_hash
 
 
 def bad_rows(source, count):
