@@ -1,0 +1,104 @@
+"""Multimodal sources read their publishers' layout from disk, and real rows give exactly the pairs they should."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from itertools import combinations
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from test_sources_adapters import example, made
+
+import sources
+from pairs.errors import SetAside
+from sources._read import ingest
+from sources._shapes import PIXELS_PNG
+
+
+def _layout(name: str, root: Path) -> None:
+    """The example as its publisher lays it out, pictures included."""
+    row = {key: value for key, value in example(name).items() if key != "_file"}
+    if name == "mm_rlhf":
+        (root / "dpo_pairs.jsonl").write_text(json.dumps(row))
+        for place in ("short", "long", "mcq", "safety"):
+            with zipfile.ZipFile(root / f"{place}.zip", "w") as archive:
+                archive.writestr(f"{place}/000417.jpg", PIXELS_PNG)
+    elif name == "mmpr_v1_2":
+        (root / "annotations").mkdir()
+        (root / "annotations" / "geometry_train.jsonl").write_text(json.dumps(row))
+        (root / "images" / "Geometry" / "train").mkdir(parents=True)
+        (root / "images" / "Geometry" / "train" / "triangle_31.png").write_bytes(PIXELS_PNG)
+        (root / "pictures").mkdir()
+        (root / "pictures" / "geometry_train").symlink_to(root / "images" / "Geometry")
+    elif name == "imagereward_db":
+        folder = root / "images" / "train" / "train_1"
+        folder.mkdir(parents=True)
+        rows = [{**part, "prompt_id": key, "prompt": key} for key in ("first", "second") for part in row["rows"]]
+        (folder / "train_1.json").write_text(json.dumps(rows))
+        (folder / "0017_1.webp").write_bytes(PIXELS_PNG)
+        (folder / "0017_2.webp").write_bytes(PIXELS_PNG + b"another")
+    else:
+        file = {
+            "pickapic_v2": "data/train-00000-of-00645.parquet",
+            "llava_critic_113k": "pairwise/train-0.parquet",
+        }
+        path = root / file.get(name, "data/train-00000-of-00031.parquet")
+        path.parent.mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist([row]), path)
+
+
+LAYOUTS = ["mm_rlhf", "mmpr_v1_2", "imagereward_db", "pickapic_v2", "llava_critic_113k", "visionarena_battle"]
+LAYOUTS += ["wildvision_battle", "beavertails_v", "spa_vl"]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_source_reads_its_publishers_layout(name, store, tmp_path):
+    root = tmp_path / "native"
+    root.mkdir()
+    _layout(name, root)
+    books = ingest(store, name, path=str(root))
+    expected = {"imagereward_db": (2, 2), "beavertails_v": (1, 2)}.get(name, (1, 1))
+    assert (books.rows, books.pairs, books.asides, books.new_columns) == (*expected, {}, [])
+    pairs = store.scan("pairs", [name]).collect()
+    assert set(pairs["modality"]) == {sources.load(name).source.modality}
+
+
+@pytest.mark.real
+def test_real_rows_in_mm_rlhfs_form_become_pairs_unless_they_are_videos(real_data):
+    lines = (real_data / "mm-rlhf-rewardbench" / "mm_reward_bench.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    videos = 0
+    for row in rows:
+        try:
+            (pair,) = made("mm_rlhf", row)
+        except SetAside as finding:
+            videos += finding.reason == "video_prompt"
+            continue
+        assert (pair.chosen, pair.rejected, pair.rationale) == (
+            row["chosen"],
+            row["rejected"],
+            row["chosen_reason"],
+        )
+        assert pair.category in ("short", "long", "mcq", "safety")
+    assert (len(rows), videos) == (170, 25)
+
+
+@pytest.mark.real
+def test_real_rankings_of_imagereward_give_a_pair_for_every_two_unequal_ranks(real_data):
+    rows = json.loads((real_data / "imagereward" / "test.json").read_text())
+    pairs = ties = 0
+    for row in rows:
+        rank = dict(zip(row["generations"], row["ranking"], strict=True))
+        found = made("imagereward_db", {"rows": [row]})
+        assert len(found) == len(list(combinations(rank, 2)))
+        for item in found:
+            if isinstance(item, SetAside):
+                ties += item.reason == "tie"
+                continue
+            pairs += 1
+            better, worse = rank[item.chosen_images[0]], rank[item.rejected_images[0]]
+            assert item.source_margin == worse - better > 0
+    assert (len(rows), pairs, ties) == (466, 6399, 831)
