@@ -6,14 +6,14 @@ import dagster as dg
 
 from pairs.store import DEFAULT_ROOT
 from pipelines import curate, train
-from pipelines.ingest import ingest
+from pipelines.ingest import read_sources
 from pipelines.resources import MixtureFile, StoreResource
 
 _TRAINING = dg.AssetSelection.assets("reward_model", "evaluation", "report")
-_INGEST = dg.AssetSelection.assets(*ingest.keys)
+_INGEST = dg.AssetSelection.assets(*read_sources.keys)
 
 defs = dg.Definitions(
-    assets=[ingest, *curate.signals, curate.rewards, curate.mixture, curate.published,
+    assets=[read_sources, *curate.signals, curate.rewards, curate.mixture, curate.published,
             train.reward_model, train.evaluation, train.report],
     jobs=[
         dg.define_asset_job("demo", description="Everything, on generated native files with planted defects."),

@@ -45,7 +45,7 @@ def _side(modality: str) -> str:
 
 
 @dg.multi_asset(
-    name="ingest",
+    name="read_sources",
     specs=list(_specs()),
     check_specs=[
         dg.AssetCheckSpec("books_balance", asset=PAIRS_ASSET, blocking=True,
@@ -56,7 +56,7 @@ def _side(modality: str) -> str:
     can_subset=True,
     retry_policy=dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL),
 )  # fmt: skip
-def ingest(context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile):
+def read_sources(context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile):
     """Native rows to pairs, one source after the other."""
     with one_line_failures():
         recipe = mixture.load()

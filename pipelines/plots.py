@@ -47,7 +47,8 @@ def length_difference(before: np.ndarray, after: np.ndarray) -> bytes:
     axes.set_xlabel("characters of chosen less characters of rejected")
     axes.set_ylabel("share of pairs")
     axes.set_title("Length difference")
-    axes.legend(frameon=False)
+    axes.set_ylim(0, 1.3 * axes.get_ylim()[1])  # room for the legend
+    axes.legend(frameon=False, loc="upper left")
     return _png(figure)
 
 
@@ -63,7 +64,7 @@ def reward_margins(margins: np.ndarray, kept: np.ndarray) -> bytes:
     axes.set_xlabel("reward margin: reward of chosen less reward of rejected")
     axes.set_ylabel("pairs")
     axes.set_title(f"Reward margin: the model disagrees with {against:.0%} of the labels")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper left")
     return _png(figure)
 
 

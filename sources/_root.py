@@ -52,6 +52,8 @@ def find(source: Source, name: str, store: Store, path: str | None, splits: Sequ
         raise Unavailable(f"{name}: {url} does not answer: {type(error).__name__}: {error}") from error
     if not splits and any(files.values()):  # a copy of some of a benchmark's splits is fine
         files = {split: found for split, found in files.items() if found}
+    if not any(files.values()) and not fs.exists(root):
+        raise SourceChanged(f"{name}: {url} is not there; give the folder of its files as `path`")
     for split, found in files.items():
         if not found:
             patterns = ", ".join(source.files[split])

@@ -19,7 +19,7 @@ from pipelines.resources import MixtureFile, StoreResource
 def execute(job, root, mixture):
     from pipelines import defs
 
-    return defs.get_job_def(job).execute_in_process(
+    return defs.resolve_job_def(job).execute_in_process(
         resources={"store": StoreResource(root=str(root)), "mixture": MixtureFile(path=str(mixture))},
         raise_on_error=False,
     )
@@ -137,11 +137,11 @@ def test_a_second_run_reads_scores_publishes_and_trains_nothing(demo):
 
 @pytest.mark.slow
 def test_one_source_can_be_picked_alone(demo):
-    from pipelines.ingest import ingest
+    from pipelines.ingest import read_sources
 
     _, store, _ = demo
     result = dg.materialize(
-        [ingest],
+        [read_sources],
         selection=["hh_rlhf"],
         resources={
             "store": StoreResource(root=str(store.root)),
