@@ -21,7 +21,7 @@ from sources._demo.world import WORLD
 DOMAINS = (*HOME, *WORLD, CODE)
 ALIKE = 0.68  # share of common words above which two pairs about one subject would pass for near-duplicates
 _PLACES = (
-    "Ghent", "Utrecht", "Kraków", "Malmö", "Turin", "Leeds", "Bern", "Porto", "Graz", "Tampere", "Nantes", "Bilbao",
+    "Ghent", "Utrecht", "Kraków", "Malmö", "Turin", "Leeds", "Bern", "Porto", "Graz", "Tampere", "Bilbao",
 )  # fmt: skip
 
 

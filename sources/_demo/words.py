@@ -203,7 +203,7 @@ SAFETY = Domain(
 )  # fmt: skip
 
 DEBATES = table(
-    "topic stance gain proof loss who figure",
+    "topic stance gain proof loss group figure",
     """
     should-cities-ban-cars | yes-ban-them | cleaner air | children breathe easier | noise near schools | cyclists | 30 percent less exhaust
     should-cities-ban-cars | no-keep-them | freedom to move | carers reach patients at night | empty shops | craftsmen with tools | 2 hours lost each day
@@ -220,7 +220,7 @@ ARGUMENTS = Domain(
     ("My point is plain: {gain}.", "The case rests on {gain}.", "Nobody should overlook {gain}."),
     (
         ("The evidence is at hand: {proof}.", "We know that {proof}.", "Studies in {n} towns show that {proof}."),
-        ("Think of {who}, who feel it first.", "{who} gain the most.", "Ask {who} and you will hear the same."),
+        ("Think of {group}, who feel it first.", "{group} gain the most.", "Ask {group} and you will hear the same."),
         ("Otherwise we get {loss}.", "The alternative means {loss}.", "What we would lose is clear: {loss}."),
         ("A figure says more than a slogan: {figure}.", "Take {figure} as an example.", "In numbers: {figure}."),
         ("Opponents name the costs, but costs fall after {n} years.", "The objection of cost forgets what waiting costs.",
