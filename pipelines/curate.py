@@ -30,7 +30,7 @@ def _signal_asset(name: str) -> dg.AssetsDefinition:
 signals = [_signal_asset(name) for name in filters.names()]
 
 
-@dg.asset(deps=[PAIRS_ASSET, "groups"], group_name="curation", kinds={"pytorch", "deltalake"}, pool=GPU)
+@dg.asset(deps=[PAIRS_ASSET, "groups"], group_name="signals", kinds={"pytorch", "deltalake"}, pool=GPU)
 def rewards(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
     """One reward per completion from a seed reward model, each completion once, whatever the number of its pairs.
 
@@ -48,7 +48,7 @@ def rewards(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
 
 @dg.asset(
     deps=[PAIRS_ASSET, "rewards", *filters.names()],
-    group_name="curation",
+    group_name="mixture",
     kinds={"deltalake", "polars"},
     check_specs=[
         dg.AssetCheckSpec("books_balance", asset="mixture", blocking=True,
@@ -85,7 +85,7 @@ def mixture(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
 
 @dg.asset(
     deps=["mixture"],
-    group_name="curation",
+    group_name="mixture",
     kinds={"huggingface", "parquet"},
     retry_policy=dg.RetryPolicy(max_retries=2, delay=2),
     check_specs=[

@@ -32,7 +32,7 @@ def _specs():
     yield dg.AssetSpec(
         PAIRS_ASSET,
         deps=list(sources.names()),
-        group_name="curation",
+        group_name="pairs",
         description="All pairs of the mixture's sources in the unified schema, with the books of every source: "
         "native rows = rows that became pairs + rows set aside with a reason.",
         kinds={"deltalake"},
