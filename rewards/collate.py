@@ -71,7 +71,7 @@ class Encoder:
 
     def lengths(self, items: Sequence[Item]) -> np.ndarray:
         """Tokens of each item, int64 [items]; 0 for one that the model cannot be shown: pictures for a model of
-        texts, a picture too long and thin, or a text that spells the picture token."""
+        texts, a picture too long and thin, or a text that spells a token of pictures."""
         if not items:
             return np.zeros(0, np.int64)
         texts = self.tokenizer([self.text(item) for item in items], add_special_tokens=False)["input_ids"]
@@ -82,18 +82,17 @@ class Encoder:
         pictures = item.images + item.completion_images
         if self.processor is None:
             return 0 if pictures else tokens
-        if any(self.processor.image_token in turn["content"] for turn in [*item.prompt, *item.completion]):
+        marks = {self.processor.image_token, getattr(self.processor, "video_token", self.processor.image_token)}
+        if any(mark in turn["content"] for mark in marks for turn in [*item.prompt, *item.completion]):
             return 0
-        for picture in pictures:
-            high, wide = decode_image(picture).shape[:2]
-            if max(high, wide) > MAX_RATIO * min(high, wide):
-                return 0
-            tokens += self._picture_tokens(high, wide) - 1
-        return tokens
-
-    def _picture_tokens(self, high: int, wide: int) -> int:
-        image = self.processor.image_processor  # type: ignore[union-attr]
-        return int(image.get_number_of_image_patches(high, wide, {}) // image.merge_size**2)
+        sizes = [decode_image(picture).shape[:2] for picture in pictures]
+        if any(max(size) > MAX_RATIO * min(size) for size in sizes):
+            return 0
+        image = self.processor.image_processor
+        if pictures and not hasattr(image, "merge_size"):  # cannot say a picture's tokens without making them
+            return int(self.encode([item])["input_ids"].shape[1])
+        patches = (image.get_number_of_image_patches(high, wide, {}) for high, wide in sizes)
+        return tokens + sum(int(count // image.merge_size**2) - 1 for count in patches)
 
     def text(self, item: Item) -> str:
         """Prompt and completion through the chat template."""
@@ -144,7 +143,9 @@ def _marked(messages: list[dict[str, str]], pictures: int) -> list[dict[str, Any
     for place, turn in enumerate(messages):
         parts: list[dict[str, str]] = [{"type": "image"}] * pictures if not marks and place == users[0] else []
         for index, text in enumerate(turn["content"].split(IMAGE_MARK)):
-            parts = [*parts, *([{"type": "image"}] if index else []), *([_part(text)] if text else [])]
+            if index:  # a line end after a mark belongs to the mark: publication removes both
+                parts, text = [*parts, {"type": "image"}], text.removeprefix("\n")
+            parts = [*parts, *([_part(text)] if text else [])]
         out.append({"role": turn["role"], "content": parts})
     return out
 

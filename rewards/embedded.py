@@ -174,21 +174,30 @@ def cross_fit(
         .agg(pl.col("group_id").min())
         .sort("pair_id")
     )
+    if keys["group_id"].null_count():
+        raise PrefmillError(
+            "pairs without group_id cannot be cross-fitted; compute the groups of these sources first"
+        )
+    keys = _with_folds(keys, folds, seed)
+    fold_of = _fold_of(keys)
+    keys = _capped(keys, trained_pairs, seed)
+    if keys["fold"].n_unique() < folds:
+        raise PrefmillError(
+            f"{len(keys)} pairs in {keys['group_id'].n_unique()} groups leave one of {folds} folds empty; "
+            "add pairs or lower folds"
+        )
+    text = [f"{VERSION} {settings.key()} folds={folds} held_out={HELD_OUT}"]
+    fingerprint = _digest([*text, *(keys["pair_id"] + " " + keys["group_id"])])
+    return CrossFit(f"cross-fit-{fingerprint}", pairs, media, keys, fold_of, folds, settings)
+
+
+def _with_folds(keys: pl.DataFrame, folds: int, seed: int) -> pl.DataFrame:
     groups = keys["group_id"].unique().sort().to_list()
     fold = pl.DataFrame(
         {"group_id": groups, "fold": [int(_share(f"fold {seed}", group) * folds) for group in groups]},
         schema={"group_id": pl.String, "fold": pl.Int32},
     )
-    keys = keys.join(fold, on="group_id", maintain_order="left")
-    fold_of = _fold_of(keys)
-    keys = _capped(keys, trained_pairs, seed)
-    if keys["fold"].n_unique() < folds:
-        raise PrefmillError(
-            f"{len(keys)} pairs in {len(groups)} groups leave one of {folds} folds empty; add pairs or lower folds"
-        )
-    text = [f"{VERSION} {settings.key()} folds={folds} held_out={HELD_OUT}"]
-    fingerprint = _digest([*text, *(keys["pair_id"] + " " + keys["group_id"])])
-    return CrossFit(f"cross-fit-{fingerprint}", pairs, media, keys, fold_of, folds, settings)
+    return keys.join(fold, on="group_id", how="left", maintain_order="left")
 
 
 def _fold_of(keys: pl.DataFrame) -> pl.DataFrame:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from transformers import AutoModel, Trainer, TrainingArguments, set_seed
+from transformers import AutoModel, PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from pairs.errors import PrefmillError
 from rewards.collate import Encoder
@@ -59,17 +60,7 @@ def finetune(rows: Dataset, held: Dataset | None, work: Path, settings: TrainSet
     pairs left out because one side does not fit into `max_length` tokens.
     """
     set_seed(settings.seed)
-    backbone = AutoModel.from_pretrained(
-        settings.backbone, revision=settings.revision, dtype=torch.float32, use_safetensors=True,
-        trust_remote_code=False,
-    )  # fmt: skip
-    encoder = Encoder.load(
-        settings.backbone, backbone.config, revision=settings.revision, max_length=settings.max_length,
-        max_pixels=settings.max_pixels,
-    )  # fmt: skip
-    model = PrefmillRewardModel.on_backbone(
-        backbone, head_hidden=settings.head_hidden, max_tokens=settings.max_length, max_pixels=settings.max_pixels
-    )
+    model, encoder = _fresh(settings)
     kept = _fitting(rows, encoder)
     if not len(kept):
         raise PrefmillError(
@@ -82,13 +73,31 @@ def finetune(rows: Dataset, held: Dataset | None, work: Path, settings: TrainSet
         train_dataset=_Rows(kept),
         data_collator=_Collator(encoder, float(column(kept, "weight").mean())),
     )
+    trainer.remove_callback(PrinterCallback)  # the curve comes back with the result
     trainer.train()
     held_out = []
     if held is not None and len(of_held := _fitting(held, encoder)):
         held_out = [float(trainer.evaluate(_Rows(of_held))["eval_loss"])]
     model.save_pretrained(work)
     encoder.save(work)
+    shutil.rmtree(work / "trainer", ignore_errors=True)
     return trainer.curve, held_out, len(rows) - len(kept)
+
+
+def _fresh(settings: TrainSettings) -> tuple[PrefmillRewardModel, Encoder]:
+    """The backbone under a head not yet trained, and what encodes for it."""
+    backbone = AutoModel.from_pretrained(
+        settings.backbone, revision=settings.revision, dtype=torch.float32, use_safetensors=True,
+        trust_remote_code=False,
+    )  # fmt: skip
+    encoder = Encoder.load(
+        settings.backbone, backbone.config, revision=settings.revision, max_length=settings.max_length,
+        max_pixels=settings.max_pixels,
+    )  # fmt: skip
+    model = PrefmillRewardModel.on_backbone(
+        backbone, head_hidden=settings.head_hidden, max_tokens=settings.max_length, max_pixels=settings.max_pixels
+    )
+    return model, encoder
 
 
 class _Rows(torch.utils.data.Dataset):
@@ -145,7 +154,7 @@ def _arguments(work: Path, settings: TrainSettings, pairs: int, progress: bool) 
         warmup_steps=round(settings.warmup * steps),
         lr_scheduler_type="cosine",
         bf16=settings.precision == "bfloat16" or (settings.precision == "auto" and torch.cuda.is_available()),
-        **({"activation_checkpointing": True} if settings.activation_checkpointing else {}),
+        activation_checkpointing=settings.activation_checkpointing,
         # A batch of texts alone gives the vision tower no gradient.
         ddp_find_unused_parameters=True,
         logging_steps=max(1, steps // _LOGS),

@@ -13,7 +13,7 @@ from pairs.errors import PrefmillError
 from pairs.store import REWARDS, Store
 from rewards.interface import Item, RewardModel
 
-CHUNK = 10_000  # completions per commit: what an interrupted run loses at most
+CHUNK = 20_000  # completions per read and commit: what an interrupted run loses at most
 BATCH = 1_000  # completions whose pictures are in memory together
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pydantic
 from pydantic import Field
 
 from pairs.errors import PrefmillError
-from rewards.fit import Fit, HeadSettings, PairRows, fit
+from rewards.fit import HeadSettings, PairRows, fit
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,6 +36,9 @@ class TrainSettings(pydantic.BaseModel, extra="forbid"):
     weight_decay: float | None = Field(None, ge=0, description="default: 1 embedded, 0 a backbone")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the rate rises")
     max_length: int = Field(4096, gt=0, description="tokens; a longer pair is left out and counted")
+    max_pairs: int = Field(
+        200_000, gt=0, description="embedded: pairs held in memory (some 7 KB each), spread evenly"
+    )
     max_pixels: int = Field(768 * 28 * 28, gt=0, description="of one picture; larger ones are scaled down")
     precision: str = Field("auto", pattern="^(auto|bfloat16|float32)$", description="auto: bfloat16 on a GPU")
     activation_checkpointing: bool = Field(False, description="trade a third more time for memory")
@@ -47,10 +51,14 @@ class TrainResult:
 
     path: Path
     rows: int  # trained on
-    left_out: int  # longer than `max_length`
+    left_out: int  # longer than `max_length`, or beyond `max_pairs`
     seconds: float
     curve: list[tuple[int, float, float]]
     held_out: list[float]  # validation loss per epoch, where there is a validation split
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {**asdict(self), "path": str(self.path)}
 
 
 def train(dataset: str, config: str, out: Path, settings: TrainSettings, *, progress: bool = True) -> TrainResult:
@@ -96,14 +104,15 @@ def _put(work: Path, out: Path) -> None:
 
 def head_settings(settings: TrainSettings) -> HeadSettings:
     """The embedded head's settings: what the recipe leaves out keeps its default."""
-    named = {
-        "hidden": settings.head_hidden,
-        "learning_rate": settings.learning_rate,
-        "weight_decay": settings.weight_decay,
-        "batch_size": settings.batch_size,
-        "epochs": None if settings.epochs is None else max(1, round(settings.epochs)),
-    }
-    return HeadSettings(seed=settings.seed, **{name: value for name, value in named.items() if value is not None})
+    default = HeadSettings(seed=settings.seed)
+    return replace(
+        default,
+        hidden=settings.head_hidden or default.hidden,
+        learning_rate=settings.learning_rate or default.learning_rate,
+        weight_decay=default.weight_decay if settings.weight_decay is None else settings.weight_decay,
+        batch_size=settings.batch_size or default.batch_size,
+        epochs=max(1, round(settings.epochs or default.epochs)),
+    )
 
 
 def _train_embedded(
@@ -113,9 +122,12 @@ def _train_embedded(
 
     options = head_settings(settings)
     of_held = _features(held, progress) if held is not None and len(held) else None
-    done: Fit = fit(_features(rows, progress), of_held, options)
+    kept = rows
+    if len(rows) > settings.max_pairs:
+        kept = rows.select(np.linspace(0, len(rows) - 1, settings.max_pairs).round().astype(np.int64))
+    done = fit(_features(kept, progress), of_held, options)
     EmbeddedModel(done.head, options).save(work)
-    return done.curve, done.held_out, 0
+    return done.curve, done.held_out, len(rows) - len(kept)
 
 
 def _features(rows: Dataset, progress: bool) -> PairRows:

@@ -49,6 +49,7 @@ class PrefmillRewardModel(PreTrainedModel):
     config_class = PrefmillRewardConfig
     base_model_prefix = "backbone"
     supports_gradient_checkpointing = True
+    accepts_loss_kwargs = False  # the Trainer shall divide the loss by the number of micro batches
     _supports_sdpa = True
     _supports_flash_attn = True
 

@@ -125,7 +125,7 @@ def margins(store, model):
     return np.array([found[chosen] - found[rejected] for chosen, rejected in keys.iter_rows()])
 
 
-def test_features_are_unit_rows_and_do_not_depend_on_their_company():
+def test_features_have_one_form_and_do_not_depend_on_their_company():
     items = [
         item("why is it red", text) for text in ["It is red. It is red!", "不知道 but maybe", "", "- a\n- b\n1. c"]
     ]
@@ -146,9 +146,9 @@ def test_features_are_unit_rows_and_do_not_depend_on_their_company():
 
 def test_features_of_a_text_never_change():
     rows = features([item("why is it red", "It is red, I am sorry. Is it?", images=(solid((220, 20, 20)),))])
-    assert len(rows.buckets) == 51
-    assert int(rows.buckets.astype(np.int64).sum()) == 393013
-    assert float(rows.dense.sum()) == pytest.approx(25.52, abs=0.01)
+    assert len(rows.buckets) == 28
+    assert int(rows.buckets.astype(np.int64).sum()) == 251329
+    assert float(rows.dense.sum()) == pytest.approx(16.212, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -301,6 +301,13 @@ def test_training_learns_stops_early_and_loads_back(tmp_path):
     json.dumps(found.as_dict())
 
 
+def test_more_pairs_than_memory_allows_are_counted_as_left_out(tmp_path):
+    folder = publish(tmp_path / "data", toy_rows(50, 1))
+    done = train(folder, "demo", tmp_path / "model", TrainSettings(max_pairs=20), progress=False)
+    assert (done.rows, done.left_out) == (20, 30)
+    json.dumps(done.as_dict())
+
+
 def test_swapped_labels_learn_below_chance(tmp_path):
     done = learn(tmp_path, swapped(toy_rows(400, 1)), test=toy_rows(150, 90))
     found = evaluate(load_reward_model(done.path), str(tmp_path / "data"), "demo", "test", progress=False)
@@ -338,9 +345,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path):
     assert first.fingerprint == second.fingerprint != load_reward_model(tmp_path / "c").fingerprint
 
 
-def test_pictures_decide_where_words_alone_cannot(tmp_path):
-    colours = {"red": (220, 20, 20), "blue": (20, 20, 220), "green": (20, 180, 20)}
-    names = list(colours)
+@pytest.mark.parametrize("names", [("red", "blue", "green"), ("fire", "water", "leaf")])
+def test_pictures_decide_where_words_alone_cannot(names, tmp_path):
+    colours = dict(zip(names, [(220, 20, 20), (20, 20, 220), (20, 180, 20)], strict=True))
 
     def rows(number, start):
         made = []
@@ -350,10 +357,10 @@ def test_pictures_decide_where_words_alone_cannot(tmp_path):
             made.append(row(n, f"what is this, {n}?", f"It is {right}.", f"It is {wrong}.", images=[picture]))
         return made
 
-    folder = publish(tmp_path / "data", rows(150, 0), images=True, test=rows(60, 1000))
+    folder = publish(tmp_path / "data", rows(240, 0), images=True, test=rows(60, 1000))
     done = train(folder, "demo", tmp_path / "model", TrainSettings(), progress=False)
     found = evaluate(load_reward_model(done.path), folder, "demo", "test", progress=False)
-    assert found.accuracy > 0.95
+    assert found.accuracy > 0.8
     assert found.length_correlation is None or abs(found.length_correlation) < 1
 
 
@@ -396,3 +403,21 @@ def test_a_dataset_of_others_is_refused_by_name(tmp_path):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(PrefmillError, match=r"no config\.json"):
         load_reward_model(tmp_path)
+
+
+def test_human_preferences_are_learned_beyond_length(real_data, store):
+    """Human arguments of UKPConvArg1Strict, each topic judged by a model of other topics."""
+    pairs = []
+    for place, path in enumerate(sorted((real_data / "ukp-convarg1-strict").glob("*.csv"))[::2]):
+        for line in path.read_text().splitlines()[1::3]:
+            _, label, first, second = line.split("\t")
+            best, other = (first, second) if label == "a1" else (second, first)
+            pairs.append((f"topic {place}", best, other))
+    fill(store, dict.fromkeys(pairs))
+    judge = cross_fit(grouped(store), store.media, folds=4)
+    score(store, judge, completions(store, ["toy"]), progress=False)
+    texts = store.scan("pairs").select("chosen", "rejected").collect()
+    length = np.array([len(c[0]["content"]) - len(r[0]["content"]) for c, r in texts.iter_rows()])
+    right = margins(store, judge.fingerprint) > 0
+    assert right.mean() > 0.7
+    assert (right[length > 0].mean() + right[length < 0].mean()) / 2 > 0.55

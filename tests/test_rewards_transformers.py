@@ -63,6 +63,7 @@ def classifier(tmp_path_factory):
     folder = tmp_path_factory.mktemp("classifier")
     torch.manual_seed(1)
     words = tokenizer(pad="<|im_end|>")
+    words.chat_template = TEMPLATE.replace("<|im_end|>\n{% endfor %}", "<|im_end|>{% endfor %}")
     config = Qwen2Config(**TEXT_CONFIG, num_labels=1, pad_token_id=words.pad_token_id)
     Qwen2ForSequenceClassification(config).save_pretrained(folder)
     words.save_pretrained(folder)
@@ -120,6 +121,10 @@ def test_a_classifier_scores_the_last_token_whatever_the_padding(classifier):
     for side in ("left", "right"):
         model.encoder.tokenizer.padding_side = side
         np.testing.assert_allclose(model.rewards(items), alone, atol=1e-5)
+    inside = model.model
+    with torch.no_grad():
+        states = inside.base_model(**model.encoder.encode(items[:1])).last_hidden_state
+        assert float(inside.score(states[0, -1])) == pytest.approx(alone[0], abs=1e-5)
 
 
 def test_the_fingerprint_follows_weights_template_and_length(classifier, tmp_path):
@@ -235,6 +240,7 @@ def test_marks_say_where_pictures_stand(trained):
     spot = "<|vision_start|><|image_pad|><|vision_end|>"
     assert f"user\nbefore {spot} after" in encoder.text(item("x", "before <image> after", picture))
     assert f"user\n{spot}plain" in encoder.text(item("x", "plain", picture))
+    assert encoder.text(item("x", "<image>\nplain", picture)) == encoder.text(item("x", "plain", picture))
 
 
 def test_a_text_that_spells_the_picture_token_does_not_fit(trained):
@@ -280,3 +286,20 @@ def test_soft_labels_turn_a_backbone_around(text_backbone, tmp_path):
     done = train(str(tmp_path / "data"), "demo", tmp_path / "model", settings, progress=False)
     good, bad = load_reward_model(done.path).rewards([item("it is good", "word"), item("it is bad", "word")])
     assert good < bad
+
+
+def test_accumulated_micro_batches_equal_one_batch(text_backbone, tmp_path):
+    rows = [{**row(n, f"word {n}", "it is good " * n, "it is bad"), "weight": 1.0 + n % 3} for n in range(1, 17)]
+    folder = publish(tmp_path / "data", rows)
+    rewards, losses = [], []
+    for micro, checkpointing in ((8, False), (2, False), (2, True)):
+        settings = TrainSettings(
+            backbone=str(text_backbone), batch_size=8, micro_batch_size=micro, learning_rate=1e-3, epochs=2,
+            activation_checkpointing=checkpointing,
+        )  # fmt: skip
+        done = train(folder, "demo", tmp_path / f"{micro}{checkpointing}", settings, progress=False)
+        losses.append([loss for _, loss, _ in done.curve])
+        rewards.append(load_reward_model(done.path).rewards([item("it is good"), item("it is bad")]))
+    assert len(losses[0]) == 4
+    np.testing.assert_allclose(losses, [losses[0]] * 3, atol=1e-4)
+    np.testing.assert_allclose(rewards, [rewards[0]] * 3, atol=5e-4)
