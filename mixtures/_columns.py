@@ -99,12 +99,14 @@ def _swapped(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _unmarked(rows: pl.DataFrame) -> pl.DataFrame:
     """Prompts without their picture marks where all lead the first user turn: TRL puts the pictures there."""
-    if not rows["media_ids"].list.len().sum():
-        return rows
-    prompts = rows["prompt"].to_list()
-    for place, ids in enumerate(rows["media_ids"].to_list()):
-        first = next((message for message in prompts[place] if message["role"] == "user"), None)
-        leading = _LEADING_MARKS.match(first["content"]) if ids and first else None
+    rows = rows.with_row_index("_place")
+    shown = rows.filter(pl.col("media_ids").list.len() > 0)
+    prompts = shown["prompt"].to_list()
+    for prompt, ids in zip(prompts, shown["media_ids"].to_list(), strict=True):
+        first = next((message for message in prompt if message["role"] == "user"), None)
+        leading = _LEADING_MARKS.match(first["content"]) if first else None
         if first and leading and leading[0].count(IMAGE_MARK) == len(ids):
             first["content"] = first["content"][leading.end() :]
-    return rows.with_columns(pl.Series("prompt", prompts, dtype=rows.schema["prompt"]))
+    shown = shown.with_columns(pl.Series("prompt", prompts, dtype=rows.schema["prompt"]))
+    others = rows.filter(pl.col("media_ids").list.len() == 0)
+    return pl.concat([others, shown]).sort("_place").drop("_place")

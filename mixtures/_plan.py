@@ -82,7 +82,11 @@ def plan(recipe: Recipe, candidates: pl.DataFrame, steps: Sequence[tuple[str, St
         flipped=pl.lit(False), soft_label=pl.lit(None, pl.Float64), weight=pl.lit(None, pl.Float64)
     )
     ledger = []
-    all_steps = [("role", _role), ("licences", lambda frame: _licences(recipe, frame)), *steps]
+    all_steps = [
+        ("role", lambda frame: _role(recipe, frame)),
+        ("licences", lambda frame: _licences(recipe, frame)),
+        *steps,
+    ]
     for rule, step in all_steps:
         decisions = _checked(rule, step(survivors), survivors)
         survivors = _applied(survivors, decisions)
@@ -114,8 +118,11 @@ def _check_candidates(recipe: Recipe, candidates: pl.DataFrame) -> None:
         raise PrefmillError(f"candidates hold {row['source']} {row['pair_id']} twice; expected one row per pair")
 
 
-def _role(survivors: pl.DataFrame) -> pl.DataFrame:
-    return _dropped(survivors.filter(pl.col("role") != "train"), pl.col("role"))
+def _role(recipe: Recipe, survivors: pl.DataFrame) -> pl.DataFrame:
+    admitted = [name for name, source in recipe.sources.items() if source.admit_benchmark]
+    return _dropped(
+        survivors.filter((pl.col("role") != "train") & ~pl.col("source").is_in(admitted)), pl.col("role")
+    )
 
 
 def _licences(recipe: Recipe, survivors: pl.DataFrame) -> pl.DataFrame:
@@ -135,7 +142,7 @@ def _checked(rule: str, decisions: pl.DataFrame, survivors: pl.DataFrame) -> pl.
     missing = [name for name in DECISIONS if name not in decisions.columns]
     if missing:
         raise PrefmillError(f"rule {rule}: decisions have no column {missing[0]!r}; expected {list(DECISIONS)}")
-    decisions = decisions.select(DECISIONS.names()).cast(DECISIONS).sort(*KEY, "action")  # type: ignore[arg-type]
+    decisions = decisions.select(DECISIONS.names()).cast(DECISIONS).sort(*KEY, "action")
     value, action = pl.col("value"), pl.col("action")
     finite = value.is_not_null() & value.is_finite()
     wrong = {

@@ -33,7 +33,7 @@ class _Table(BaseModel):
 class Licences(_Table):
     """Licences as the pairs name them; `deny` wins over `allow`, no `allow` admits every licence."""
 
-    allow: list[str] | None = Field(None, min_length=1)
+    allow: Annotated[list[str], Field(min_length=1)] | None = None
     deny: list[str] = []
 
 
@@ -43,21 +43,22 @@ class SourceRecipe(_Table):
     weight: _Positive | None = None
     cap: Annotated[int, Field(ge=1)] | None = None
     path: str | None = None
-    splits: list[str] | None = Field(None, min_length=1)
+    splits: Annotated[list[str], Field(min_length=1)] | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
+    admit_benchmark: bool = False  # a benchmark's pairs enter only by name: what is trained on cannot be tested on
 
 
 class RewardsRecipe(_Table):
     """Which reward model judges the pairs: "embedded", or the path or hub id of a sequence classifier."""
 
     model: str = "embedded"
-    folds: int = Field(5, ge=2)
+    folds: Annotated[int, Field(ge=2)] = 5
 
 
 class _Top(_Table):
     seed: int = 17
     size: Annotated[int, Field(ge=1)] | None = None
-    temperature: float = Field(1.0, ge=0, allow_inf_nan=False)
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     modality_ratio: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None
     splits: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
     licences: Licences = Licences()

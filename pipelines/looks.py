@@ -61,8 +61,7 @@ def plan_plots(store: Store, recipe: Recipe, made: Plan) -> dict[str, bytes]:
     lengths = steps.signals(store, recipe, "length_bias").select("pair_id", "chosen_chars", "rejected_chars")
     margins = steps.signals(store, recipe, "reward_disagreement").select("pair_id", "reward_margin")
     frame = (
-        steps.pairs(store, recipe)
-        .filter(pl.col("role") == "train")
+        steps.training(store, recipe)
         .select(KEY)
         .join(lengths, on="pair_id", how="left")
         .join(margins, on="pair_id", how="left")

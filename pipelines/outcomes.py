@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ def train(store: Store, recipe: Recipe) -> dict[str, Any]:
     known = notes.read(store, "trained", recipe.name)
     if out.is_dir() and known.get("made_from") == made_from:
         return {**known, "changed": False}
-    done = run(str(published_root(store, recipe)), recipe.name, out, recipe.train)  # type: ignore[arg-type]
+    seen = sys.stderr.isatty()
+    done = run(str(published_root(store, recipe)), recipe.name, out, recipe.train, progress=seen)  # type: ignore[arg-type]
     facts = {"made_from": made_from, "version": found[0], "rows": done.rows, "left_out": done.left_out,
              "seconds": round(done.seconds, 3), "curve": done.curve, "path": str(done.path)}  # fmt: skip
     notes.write(store, "trained", recipe.name, facts)
@@ -123,7 +125,9 @@ def evaluate(store: Store, recipe: Recipe) -> dict[str, Any]:
         raise RecipeError(
             f"{recipe.name}: published no held-out split; give the recipe `splits = {{ test = 0.1 }}`"
         )
-    found = run(load_reward_model(trained["path"]), root, recipe.name, held_out[0]).as_dict()
+    found = run(
+        load_reward_model(trained["path"]), root, recipe.name, held_out[0], progress=sys.stderr.isatty()
+    ).as_dict()
     facts = {**found, "split": held_out[0], "path": trained["path"]}
     notes.write(store, "evaluated", recipe.name, facts)
     return facts

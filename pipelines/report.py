@@ -100,8 +100,7 @@ def lengths(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
     report = filters.load("length_bias").report
     signal = steps.signals(store, recipe, "length_bias")
     texts = (
-        steps.pairs(store, recipe)
-        .filter(pl.col("role") == "train")
+        steps.training(store, recipe)
         .select("source", "pair_id")
         .join(signal.filter(pl.col("log_ratio").is_not_null()), on="pair_id")
         .sort("source", "pair_id")
@@ -119,7 +118,9 @@ def disagreement(store: Store, recipe: Recipe) -> list[dict[str, Any]]:
     if params is None:
         return []
     signal = steps.signals(store, recipe, "reward_disagreement").collect()
-    train = steps.candidates(store, recipe).filter(pl.col("role") == "train")
+    train = steps.candidates(store, recipe).join(
+        steps.training(store, recipe).select("source", "pair_id").collect(), on=["source", "pair_id"], how="semi"
+    )
     rows = train.join(signal, on="pair_id", how="left", maintain_order="left")
     return list(filters.load("reward_disagreement").report(rows, params).to_dicts())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -87,6 +88,12 @@ def pairs(store: Store, recipe: Recipe) -> pl.LazyFrame:
     return store.scan("pairs", list(recipe.sources))
 
 
+def training(store: Store, recipe: Recipe) -> pl.LazyFrame:
+    """The pairs that may enter the mixture: no benchmark's, unless the recipe admits it by name."""
+    admitted = [name for name, given in recipe.sources.items() if given.admit_benchmark]
+    return pairs(store, recipe).filter((pl.col("role") == "train") | pl.col("source").is_in(admitted))
+
+
 def _inputs(store: Store, recipe: Recipe, *more: str) -> str:
     """Hash of what the recipe's sources hold now, and of `more`."""
     held = [f"{name} {store.facts('pairs', name).get('fingerprint')}" for name in sorted(recipe.sources)]
@@ -140,10 +147,9 @@ def reward_model(store: Store, recipe: Recipe) -> RewardModel | None:
         return load_reward_model(recipe.rewards.model)
     from rewards.embedded import cross_fit
 
-    # Benchmarks are judged too, but a seed model that trained on them would leak them into every decision.
-    training = pairs(store, recipe).filter(pl.col("role") == "train")
-    training = training.join(signals(store, recipe, "groups"), on="pair_id", how="left")
-    return cross_fit(training, store.media, folds=recipe.rewards.folds, seed=recipe.seed)
+    # A seed model that trained on benchmarks would leak them into every decision.
+    seen = training(store, recipe).join(signals(store, recipe, "groups"), on="pair_id", how="left")
+    return cross_fit(seen, store.media, folds=recipe.rewards.folds, seed=recipe.seed)
 
 
 def score(store: Store, recipe: Recipe) -> ScoreBooks | None:
@@ -154,7 +160,8 @@ def score(store: Store, recipe: Recipe) -> ScoreBooks | None:
     model = reward_model(store, recipe)
     if model is None:
         return None
-    done = run(store, model, completions_of(pairs(store, recipe).filter(pl.col("role") == "train")))
+    wanted = completions_of(training(store, recipe))
+    done = run(store, model, wanted, progress=sys.stderr.isatty())
     notes.write(store, "scored", recipe.name, {"model": done.model})
     return done
 

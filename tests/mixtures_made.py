@@ -8,6 +8,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from mixtures._plan import plan
+from mixtures._publish import publish
 from mixtures._recipe import load_recipe
 from pairs.media import check_image, encode_image
 from pairs.schema import PAIRS, Pair, canonical_pair
@@ -115,6 +116,12 @@ def candidates(store, recipe):
 
 def planned(store, recipe, *steps):
     return plan(recipe, candidates(store, recipe), list(steps))
+
+
+def put(store, recipe, *steps, facts=None, **more):
+    """Plan and publish."""
+    made = planned(store, recipe, *steps)
+    return publish(store, recipe.name, recipe, made, groups=groups(store), facts=facts or {"code": "c1"}, **more)
 
 
 def decisions(rows, action, reason="because", value=None, by=None):

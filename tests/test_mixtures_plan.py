@@ -1,4 +1,4 @@
-"""Plans: books balance, sampling and splits depend on nothing but each pair's own ids, decisions do what they say."""
+"""Plans: books balance, sampling and splits hang on each pair's own ids, decisions do what they say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from mixtures_made import decisions, recipe_of
 
-from mixtures._plan import plan
+from mixtures._plan import _balance, plan
 from mixtures._sample import uniform
 from pairs.errors import PrefmillError, RecipeError
 from pairs.store import LEDGER, PLANS
@@ -61,7 +61,8 @@ def test_books_balance_and_count_each_pair_where_it_fell(tmp_path):
         tmp_path, 'size = 60\nlicences = { deny = ["NC"] }\n[sources.talk]\ncap = 50\n[sources.look]\n'
     )
     given = pl.concat(
-        [rows("talk", 90), rows("look", 20, 1), rows("look", 5, 1, 100, licence="NC"), rows("look", 3, 1, 200, role="benchmark")]
+        [rows("talk", 90), rows("look", 20, 1), rows("look", 5, 1, 100, licence="NC"),
+         rows("look", 3, 1, 200, role="benchmark")]
     )  # fmt: skip
     made = plan(recipe, given, [("one", lambda left: decisions(left.head(10), "drop", "twin", 0.9, "x"))])
     assert made.counts.candidates == 118
@@ -78,13 +79,11 @@ def test_books_balance_and_count_each_pair_where_it_fell(tmp_path):
     assert set(made.ledger.filter(pl.col("reason") == "over_cap")["value"]) == {50.0}
 
 
-def test_books_that_do_not_balance_stop_the_run(tmp_path, monkeypatch):
-    import mixtures._plan as module
-
-    real = module.sample
-    monkeypatch.setattr(module, "sample", lambda *given: (real(*given)[0].head(3), real(*given)[1]))
-    with pytest.raises(PrefmillError, match="fault of prefmill"):
-        plan(recipe_of(tmp_path, "[sources.talk]"), rows("talk", 10), [])
+def test_books_that_do_not_balance_stop_the_run(tmp_path):
+    made = plan(recipe_of(tmp_path, "[sources.talk]"), rows("talk", 10), [])
+    made.sources["talk"].kept -= 1
+    with pytest.raises(PrefmillError, match="talk: 10 candidates, but 9 kept and 0 dropped"):
+        _balance(made)
 
 
 def test_a_benchmark_pair_never_enters_even_if_a_rule_would_keep_it(tmp_path):
@@ -229,9 +228,9 @@ def test_temperature_flattens_shares(tmp_path, temperature, expected):
 def test_the_modality_ratio_cuts_what_is_too_much_and_copies_nothing(tmp_path):
     recipe = recipe_of(tmp_path, "modality_ratio = { text = 0.5, image = 1.0 }\n" + BOTH + "[sources.late]\n")
     given = pl.concat(
-        [rows("talk", 300), rows("look", 100, 1, modality="image"), rows("late", 100, 2, modality="video")]
+        [rows("talk", 300), rows("look", 100, 1, modality="image"), rows("late", 90, 2, modality="video")]
     )
-    assert Counter(plan(recipe, given, []).rows["source"]) == {"talk": 50, "look": 100, "late": 100}
+    assert Counter(plan(recipe, given, []).rows["source"]) == {"talk": 50, "look": 100, "late": 90}
     with pytest.raises(RecipeError, match="no such pair is left"):
         plan(recipe, rows("talk", 5), [])
 
@@ -270,4 +269,11 @@ def test_the_keyed_hash_is_even_and_never_changes():
     assert abs(numbers.mean() - 0.5) < 0.02
     assert uniform(17, "sample", ["a"])[0] != uniform(17, "split", ["a"])[0]
     # A fixed point: a change here moves pairs between the splits of every published mixture.
-    assert uniform(17, "split", ["a"])[0] == pytest.approx(0.0, abs=1)
+    assert uniform(17, "split", ["a"])[0] == pytest.approx(0.031821136663033434, abs=1e-15)
+
+
+def test_a_benchmark_enters_only_when_the_recipe_admits_it_by_name(tmp_path):
+    candidates = pl.concat([rows("talk", 5, role="benchmark"), rows("look", 5, 1, 100, role="benchmark")])
+    made = plan(recipe_of(tmp_path, "[sources.talk]\nadmit_benchmark = true\n[sources.look]"), candidates, [])
+    assert made.rows["source"].unique().to_list() == ["talk"]
+    assert made.counts.dropped["role"] == {"benchmark": 5}

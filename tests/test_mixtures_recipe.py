@@ -77,7 +77,8 @@ def test_the_fingerprint_is_of_the_meaning(tmp_path):
         read(tmp_path, GOOD.replace("[rules.duplicates]", "[rules.duplicates]\ntext_jaccard = 0.8")).fingerprint
         == base
     )
-    assert read(tmp_path, GOOD.replace("1.5", "1.6")).fingerprint != base
+    for old, new in (("1.5", "1.6"), ("size = 100", "size = 101"), ("x/y", "x/z"), ('"cap"', '"match"')):
+        assert read(tmp_path, GOOD.replace(old, new)).fingerprint != base
     swapped = GOOD.replace("[rules.duplicates]\n", "").replace(
         "[rules.length", "[rules.duplicates]\n[rules.length"
     )
