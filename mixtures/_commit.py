@@ -31,20 +31,24 @@ _COMMIT = re.compile(r"(\d{8})\.json")
 
 def newest(root: str | os.PathLike[str]) -> tuple[int, Path]:
     """Number and folder of the newest version of the mixture published at `root`."""
-    found = _newest(Path(root))
-    if found is None:
-        raise PrefmillError(f"{root}: nothing is published there; expected commits/00000001.json and on")
-    number, commit = found
+    number, commit = _published(Path(root))
     return number, Path(root) / "versions" / commit["version"]
 
 
 def verify(root: str | os.PathLike[str]) -> None:
     """Hash every file of the newest version and compare; raises `PrefmillError` naming the first that differs."""
-    number, folder = newest(root)
-    _, commit = _newest(Path(root)) or (0, {})
+    number, commit = _published(Path(root))
+    folder = Path(root) / "versions" / commit["version"]
     damage = _damage(folder, commit["manifest"])
     if damage:
         raise PrefmillError(f"{folder}/{damage}; version {number} is damaged: publish the mixture again")
+
+
+def _published(root: Path) -> tuple[int, dict[str, str]]:
+    found = _newest(root)
+    if found is None:
+        raise PrefmillError(f"{root}: nothing is published there; expected commits/00000001.json and on")
+    return found
 
 
 def _damage(folder: Path, manifest: str) -> str | None:
@@ -173,7 +177,7 @@ def _rename_new(finished: Path, final: Path) -> None:
 def commit(root: Path, work: Path, content: str) -> tuple[int, bool]:
     """Make the version `content` the newest; returns its number and whether that is new."""
     record = {"manifest": file_hash(root / "versions" / content / "manifest.json"), "version": content}
-    finished = work / "commit.json"
+    finished = work / f"commit-{uuid.uuid4().hex}.json"  # written once: after the link it is the commit itself
     write_synced(finished, json.dumps(record, sort_keys=True).encode() + b"\n")
     for _ in range(ATTEMPTS):
         number, last = _newest(root) or (0, {})

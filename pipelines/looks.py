@@ -72,14 +72,14 @@ def plan_plots(store: Store, recipe: Recipe, made: Plan) -> dict[str, bytes]:
     )
     difference = (frame["chosen_chars"] - frame["rejected_chars"]).fill_null(0).to_numpy()
     keeps = frame["kept"].to_numpy()
-    drawn = {"length difference": plots.length_difference(difference, difference[keeps])}
+    drawn = {"length_difference": plots.length_difference(difference, difference[keeps])}
     scored = frame.filter(pl.col("reward_margin").is_finite())
     if scored.height:
-        drawn["reward margin"] = plots.reward_margins(
+        drawn["reward_margin"] = plots.reward_margins(
             scored["reward_margin"].to_numpy(), scored["kept"].to_numpy()
         )
     rows = sources(store, recipe, made)
-    drawn["source shares"] = plots.source_shares(
+    drawn["source_shares"] = plots.source_shares(
         [row["source"] for row in rows], [row["pairs"] for row in rows], [row["in the mixture"] for row in rows]
     )
     return drawn

@@ -12,7 +12,7 @@ from pairs.store import Store, settle
 
 
 def path(store: Store, kind: str, mixture: str) -> Path:
-    return store.path(kind, f"{mixture}.json")
+    return store.path("notes", kind, f"{mixture}.json")
 
 
 def write(store: Store, kind: str, mixture: str, facts: Mapping[str, Any]) -> None:

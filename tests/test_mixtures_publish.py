@@ -1,0 +1,226 @@
+"""Publication: the dataset is what the plan says, with the same bytes on any machine, and versions stay."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from mixtures_made import (
+    TEXT_AND_IMAGES,
+    decisions,
+    groups,
+    planned,
+    put,
+    recipe_of,
+    small_store,
+    text_rows,
+    write,
+)
+
+import mixtures
+from mixtures import _shards
+from mixtures._commit import newest, verify
+from mixtures._publish import publish
+from pairs.errors import PrefmillError
+from pairs.schema import completion_id, pair_id, prompt_id
+from pairs.store import file_hash
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """`datasets` keeps its files in the test's own folder."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+    datasets.disable_progress_bars()
+
+
+def load(*given, **more):
+    from datasets import load_dataset
+
+    return load_dataset(*map(str, given), **more)
+
+
+def test_a_flipped_pair_is_published_as_the_pair_that_it_now_is(tmp_path):
+    store = small_store(tmp_path / "store")
+    flip = ("one", lambda left: decisions(left[0:2], "flip"))
+    soften = ("two", lambda left: decisions(left[1:3], "soften", value=0.8))
+    made = put(store, recipe_of(tmp_path, "[sources.talk]\n[sources.look]"), flip, soften)
+    by_row = {one["source_row"]: one for one in load(made.root, "text", split="train") if one["source"] == "talk"}
+    old = store.scan("pairs", ["talk"]).sort("pair_id").head(3).collect().to_dicts()
+    for before, flipped, soft in zip(old, (True, True, False), (None, pytest.approx(0.2), 0.8), strict=True):
+        after = by_row[before["source_row"]]
+        assert after["soft_label"] == soft
+        assert json.loads(after["extra"]).get("flipped_from") == (before["pair_id"] if flipped else None)
+        assert after["source_margin"] == (-1.5 if flipped else 1.5)
+        names = ("rejected", "chosen") if flipped else ("chosen", "rejected")
+        assert [after["chosen"], after["rejected"]] == [before[name] for name in names]
+        assert [after["chosen_id"], after["rejected_id"]] == [before[f"{name}_id"] for name in names]
+        assert bool(after["chosen_ratings"]) is not flipped
+        prompt = prompt_id(after["prompt"], [])
+        sides = [completion_id(prompt, after[side], []) for side in ("chosen", "rejected")]
+        assert after["pair_id"] == pair_id(prompt, *sides, "overall")
+
+
+def test_copies_and_weights_reach_the_dataset(tmp_path):
+    recipe = recipe_of(tmp_path, "size = 200\n[sources.talk]\n")
+    made = put(
+        small_store(tmp_path / "store"), recipe, ("one", lambda left: decisions(left[0:1], "weight", value=2.5))
+    )
+    train = load(made.root, split="train")
+    assert len(train) == 200
+    assert set(train["copy"]) == {0, 1, 2, 3}
+    assert len(set(zip(train["pair_id"], train["copy"], strict=True))) == 200
+    assert sorted(set(train["weight"]), key=str) == [2.5, None]
+
+
+def test_rows_are_shuffled_and_copies_lie_apart(tmp_path):
+    store = small_store(tmp_path / "store", texts=100, images=50)
+    made = put(store, recipe_of(tmp_path, "size = 300\n[sources.talk]\n[sources.look]\n"))
+    ids = load(made.root, split="train")["pair_id"][:]
+    sources = load(made.root, split="train")["source"][:]
+    assert sum(one == other for one, other in pairwise(ids)) < 10  # of 150 pairs, each there twice
+    assert 80 < sum(one != other for one, other in pairwise(sources)) < 190  # 133 if sources were drawn by lot
+    assert ids != sorted(ids)
+
+
+def test_big_mixtures_have_many_shards_and_row_groups_of_bounded_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(_shards, "SHARD_BYTES", 30_000)
+    monkeypatch.setattr(_shards, "GROUP_BYTES", 8_000)
+    monkeypatch.setattr(_shards, "BUCKETS", 2)
+    made = put(small_store(tmp_path / "store"), recipe_of(tmp_path, TEXT_AND_IMAGES))
+    train = [name for name in made.files if "/train-" in name]
+    assert len(train) >= 2
+    assert all(f"-of-{len(train):05d}-" in name for name in train)
+    for name in made.files:
+        meta = pq.ParquetFile(made.folder / name).metadata
+        sizes = [meta.row_group(n).total_byte_size for n in range(meta.num_row_groups)]
+        assert meta.num_row_groups > 1 or "/train-" not in name
+        assert max(sizes) < 16_000
+        assert min(meta.row_group(n).num_rows for n in range(meta.num_row_groups)) > 0
+        assert file_hash(made.folder / name)[:8] == name[-16:-8]
+    assert sum(len(split) for split in load(made.root).values()) == 80
+
+
+def test_publishing_the_same_again_changes_nothing(tmp_path):
+    store, recipe = small_store(tmp_path / "store"), recipe_of(tmp_path, TEXT_AND_IMAGES)
+    first = put(store, recipe)
+    before = {path: path.stat().st_mtime_ns for path in first.root.rglob("*") if path.is_file()}
+    again = put(store, recipe, facts={"code": "c2", "table": "9"})
+    assert (first.changed, again.changed, again.version, again.folder) == (True, False, 1, first.folder)
+    assert {path: path.stat().st_mtime_ns for path in first.root.rglob("*") if path.is_file()} == before
+
+
+def test_a_new_version_stands_beside_the_old_and_going_back_is_a_third(tmp_path):
+    store, recipe = small_store(tmp_path / "store"), recipe_of(tmp_path, TEXT_AND_IMAGES)
+    first = put(store, recipe)
+    second = put(store, recipe, ("one", lambda left: decisions(left.head(5), "drop")))
+    assert (second.version, second.changed) == (2, True)
+    assert sum(map(len, load(first.root).values())) == 75
+    assert sum(map(len, load(first.folder).values())) == 80
+    third = put(store, recipe)
+    assert (third.version, third.changed, third.folder) == (3, True, first.folder)
+    assert newest(first.root) == (3, first.folder)
+    assert sum(map(len, load(first.root).values())) == 80
+    verify(first.root)
+
+
+def test_the_manifest_names_every_file_and_no_machine(tmp_path):
+    made = put(small_store(tmp_path / "store"), recipe_of(tmp_path, TEXT_AND_IMAGES), plots={"lengths": b"png"})
+    text = (made.folder / "manifest.json").read_text()
+    manifest = json.loads(text)
+    there = {str(path.relative_to(made.folder)) for path in made.folder.rglob("*") if path.is_file()}
+    assert set(manifest["files"]) == there - {"manifest.json"}
+    assert manifest["rows"] == made.rows
+    assert manifest["recipe"] == TEXT_AND_IMAGES
+    assert manifest["counts"]["talk"]["kept"] == 60
+    assert str(tmp_path) not in text + (made.root / "README.md").read_text()
+
+
+def test_a_changed_byte_is_found_and_the_next_publication_mends_it(tmp_path):
+    store, recipe = small_store(tmp_path / "store"), recipe_of(tmp_path, TEXT_AND_IMAGES)
+    made = put(store, recipe)
+    for name in (made.files[0], "README.md", "manifest.json"):
+        file = made.folder / name
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+        with pytest.raises(PrefmillError, match=Path(name).name):
+            mixtures.load(made.root)
+        put(store, recipe)
+        verify(made.root)
+    (made.folder / made.files[0]).unlink()
+    with pytest.raises(PrefmillError, match="not readable"):
+        verify(made.root)
+
+
+def test_the_card_counts_rules_names_the_strictest_licence_and_escapes_what_rows_say(tmp_path):
+    store = small_store(tmp_path / "store", texts=0)
+    evil = text_rows("talk", 3, licence="<script>alert(1)</script> | [x](javascript:1)")
+    write(store, "talk", [*evil, *text_rows("talk", 4, 10, licence="CC-BY-NC-4.0"), *text_rows("talk", 5, 20)])
+    recipe = recipe_of(tmp_path, "# ``` <b>\n[sources.talk]\n[sources.look]\n[rules.one]\n")
+    twins = ("one", lambda left: decisions(left.head(2), "drop", "twin"))
+    made = put(store, recipe, twins, facts={"k": "<i>\n# h"}, plots={"lengths": b"png"})
+    card = (made.root / "README.md").read_text()
+    assert "| `one` | twin | 2 | 0 |" in card
+    assert "| `talk` |  | 12 | 2 | 10 | 10 | 33.3% |" in card
+    assert "<script>" not in card
+    assert "<i>" not in card
+    assert "\n````toml\n# ``` <b>\n" in card
+    assert f"![](versions/{made.folder.name}/plots/lengths.png)" in card
+    assert (made.root / "versions" / made.folder.name / "plots" / "lengths.png").read_bytes() == b"png"
+    order = [
+        card.index(name) for name in ("read the source's own words |", "no commercial use |", "keep the notice |")
+    ]
+    assert order == sorted(order)
+
+
+def test_nothing_left_and_pairs_that_are_gone_are_errors_that_leave_no_trace(tmp_path):
+    store, recipe = small_store(tmp_path / "store"), recipe_of(tmp_path, "[sources.talk]\n[sources.look]")
+    with pytest.raises(PrefmillError, match="no pair is left"):
+        put(store, recipe, ("one", lambda left: decisions(left, "drop")))
+    made = planned(store, recipe)
+    write(store, "talk", text_rows("talk", 10))
+    with pytest.raises(PrefmillError, match="50 rows of the plan are not in pairs"):
+        publish(store, "mix", recipe, made, groups=groups(store), facts={})
+    assert not [path for path in store.path("published").rglob("*") if path.is_file() or ".tmp" in path.name]
+    with pytest.raises(PrefmillError, match="nothing is published"):
+        newest(store.path("published", "mix"))
+
+
+SAME_BYTES = """
+import sys
+sys.path[:0] = ["tests", "."]
+from pathlib import Path
+import mixtures._shards as shards
+from mixtures_made import TEXT_AND_IMAGES, decisions, groups, planned, recipe_of
+from mixtures._publish import publish
+from pairs.store import Store
+shards.SHARD_BYTES, shards.GROUP_BYTES = 40_000, 8_000
+store, here = Store(sys.argv[1]), Path(sys.argv[2])
+recipe = recipe_of(here, TEXT_AND_IMAGES + "[rules.one]\\n")
+made = planned(store, recipe, ("one", lambda left: decisions(left.head(2), "flip")))
+print(publish(store, sys.argv[3], recipe, made, groups=groups(store), facts={}).folder.name)
+"""
+
+
+def test_threads_hash_seeds_and_time_zones_change_no_byte(tmp_path):
+    small_store(tmp_path / "store")
+    names = set()
+    for threads, seed, zone in (("1", "0", "UTC"), ("4", "7", "Asia/Tokyo"), ("2", "random", "UTC")):
+        settings = {"POLARS_MAX_THREADS": threads, "PYTHONHASHSEED": seed, "TZ": zone, "OMP_NUM_THREADS": threads}
+        done = subprocess.run(
+            [sys.executable, "-c", SAME_BYTES, tmp_path / "store", tmp_path / f"r{threads}", "mix"],
+            cwd=ROOT, env={**os.environ, **settings}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        names.add(done.stdout.strip())
+    assert len(names) == 1
+    assert len(list((tmp_path / "store/published/mix/commits").iterdir())) == 1
