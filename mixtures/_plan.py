@@ -82,7 +82,7 @@ def plan(recipe: Recipe, candidates: pl.DataFrame, steps: Sequence[tuple[str, St
         flipped=pl.lit(False), soft_label=pl.lit(None, pl.Float64), weight=pl.lit(None, pl.Float64)
     )
     ledger = []
-    all_steps = [
+    all_steps: list[tuple[str, Step]] = [
         ("role", lambda frame: _role(recipe, frame)),
         ("licences", lambda frame: _licences(recipe, frame)),
         *steps,

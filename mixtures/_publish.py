@@ -64,11 +64,13 @@ def publish(
             finished = work / "version"
             shards, columns = write_shards(store, recipe, plan.rows, groups, work, finished)
             shutil.rmtree(work / "scratch")
-            rows = dict.fromkeys(("train", *recipe.splits), 0)
-            for shard in shards:
-                rows[shard.split] += shard.rows
-            rows = {split: count for split, count in rows.items() if count}
-            _describe(store, name, recipe, plan, shards, columns, rows, facts, plots or {}, finished)
+            rows = _rows_by_split(recipe, shards)
+            for plot, data in sorted((plots or {}).items()):
+                (finished / "plots").mkdir(exist_ok=True)
+                write_synced(finished / "plots" / f"{plot}.png", data)
+            card = _card(store, name, recipe, plan, columns, rows, facts, sorted(plots or {}))
+            write_synced(finished / "README.md", card.encode())
+            _write_manifest(name, recipe, plan, shards, columns, rows, facts, finished)
             content = _content(name, shards)
             place(root, work, finished, content)
             version, changed = commit(root, work, content)
@@ -77,6 +79,14 @@ def publish(
         raise _failed(root, error) from error
     files = tuple(shard.path for shard in shards)
     return Published(root / "versions" / content, root, version, changed, rows, files)
+
+
+def _rows_by_split(recipe: Recipe, shards: list[Shard]) -> dict[str, int]:
+    """Rows of each split that has any, train first, then as the recipe names them."""
+    rows = dict.fromkeys(("train", *recipe.splits), 0)
+    for shard in shards:
+        rows[shard.split] += shard.rows
+    return {split: count for split, count in rows.items() if count}
 
 
 def _content(name: str, shards: list[Shard]) -> str:
@@ -93,25 +103,18 @@ def _failed(root: Path, error: OSError) -> PrefmillError:
     )
 
 
-def _describe(
+def _card(
     store: Store,
     name: str,
     recipe: Recipe,
     plan: Plan,
-    shards: list[Shard],
     columns: pa.Schema,
     rows: Mapping[str, int],
     facts: Mapping[str, str],
-    plots: Mapping[str, bytes],
-    folder: Path,
-) -> None:
-    """Plots, card and manifest of a version, beside its data."""
-    drawn = folder / "plots"
-    drawn.mkdir()
-    for plot, data in sorted(plots.items()):
-        write_synced(drawn / f"{plot}.png", data)
+    plots: list[str],
+) -> str:
     licences = _licences(store, recipe, plan)
-    card = front_matter(name, rows, columns.names, licences) + body(
+    return front_matter(name, rows, columns.names, licences) + body(
         name,
         rows=rows,
         counts=plan.counts,
@@ -122,13 +125,25 @@ def _describe(
         columns=columns.names,
         recipe=recipe.text,
         facts=facts,
-        plots=sorted(plots),
+        plots=plots,
     )
-    write_synced(folder / "README.md", card.encode())
+
+
+def _write_manifest(
+    name: str,
+    recipe: Recipe,
+    plan: Plan,
+    shards: list[Shard],
+    columns: pa.Schema,
+    rows: Mapping[str, int],
+    facts: Mapping[str, str],
+    folder: Path,
+) -> None:
+    """The manifest of a version beside its other files, all of which it names."""
     files: dict[str, dict[str, object]] = {
         shard.path: {"sha256": shard.sha256, "bytes": shard.size, "rows": shard.rows} for shard in shards
     }
-    for file in [folder / "README.md", *sorted(drawn.iterdir())]:
+    for file in [folder / "README.md", *sorted(folder.glob("plots/*"))]:
         files[str(file.relative_to(folder))] = {"sha256": file_hash(file), "bytes": file.stat().st_size}
     manifest = {
         "name": name,

@@ -74,6 +74,7 @@ def check_published(store: Store, recipe: Recipe) -> list[str]:
     try:
         verify(published_root(store, recipe))
     except PrefmillError as error:
+        notes.write(store, "published", recipe.name, {})  # so that the next run publishes it again
         return [str(error)]
     found = newest(store, recipe)
     planned = steps.split_rows(steps.planned(store, recipe))
@@ -120,6 +121,9 @@ def evaluate(store: Store, recipe: Recipe) -> dict[str, Any]:
     root, trained = str(published_root(store, recipe)), notes.read(store, "trained", recipe.name)
     if not trained:
         raise RecipeError(f"{recipe.name}: no trained model yet; run the asset `reward_model` first")
+    known = notes.read(store, "evaluated", recipe.name)
+    if known.get("made_from") == trained["made_from"]:
+        return known
     held_out = [name for name in ("test", "validation") if name in splits(root, recipe.name)]
     if not held_out:
         raise RecipeError(
@@ -128,6 +132,6 @@ def evaluate(store: Store, recipe: Recipe) -> dict[str, Any]:
     found = run(
         load_reward_model(trained["path"]), root, recipe.name, held_out[0], progress=sys.stderr.isatty()
     ).as_dict()
-    facts = {**found, "split": held_out[0], "path": trained["path"]}
+    facts = {**found, "split": held_out[0], "path": trained["path"], "made_from": trained["made_from"]}
     notes.write(store, "evaluated", recipe.name, facts)
     return facts

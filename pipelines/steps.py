@@ -19,6 +19,7 @@ from typing import Any
 import polars as pl
 
 import filters
+import mixtures
 import sources
 from filters import _apply
 from mixtures._plan import Counts, Plan
@@ -202,8 +203,10 @@ def plan(store: Store, recipe: Recipe) -> Plan:
 
 
 def made_from(store: Store, recipe: Recipe) -> str:
-    """Hash of all that decides a plan: the recipe's meaning, the sources, the signals."""
-    facts = [store.facts(f"signals/{name}", recipe.name).get("fingerprint", "") for name in filters.names()]
+    """Hash of all that decides a plan: the recipe's meaning, the sources, the signals, the code that plans."""
+    code = b"".join(file.read_bytes() for file in sorted(Path(str(mixtures.__file__)).parent.glob("_*.py")))
+    facts = [hashlib.blake2b(code, digest_size=16).hexdigest()]
+    facts += [store.facts(f"signals/{name}", recipe.name).get("fingerprint", "") for name in filters.names()]
     return _inputs(store, recipe, recipe.fingerprint, *facts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import subprocess
 import sys
 
@@ -193,3 +194,18 @@ def test_real_sources_become_a_mixture_with_balanced_books(real_data, tmp_path, 
     assert set(train.unique("source")) == set(native) - {"llmbar"}
     drawn = next(row for row in train if row["source"] == "mj_bench")
     assert drawn["chosen_images"][0].size == (1024, 1024)
+
+
+@pytest.mark.slow
+def test_a_damaged_version_fails_the_check_and_is_published_again(demo, tmp_path):
+    _, store, recipe = demo
+    copy = Store(shutil.copytree(store.root, tmp_path / "copy"))
+    file = next((outcomes.newest(copy, recipe)[1] / "data").glob("train-*.parquet"))
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    result = execute("curate", copy.root, "mixtures/demo.toml")
+    assert not result.success
+    failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    assert [check.check_name for check in failed] == ["published_equals_planned"]
+    assert execute("curate", copy.root, "mixtures/demo.toml").success
