@@ -1,0 +1,84 @@
+"""Which texts may be alike: minima of their shingles (MinHash with one permutation) in bands.
+
+The hash space is cut into `BINS` parts, and the least hash of a set in each part is kept (Li, Owen and Zhang
+2012); an empty part borrows from a random one (Shrivastava 2017). Two sets of Jaccard similarity J agree in one
+minimum with probability J, so in a band of r with J to the r.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from filters._shingles import HASH_BITS, HASH_MASK, PLACES, Ragged, distinct, mixed
+
+BINS = 64
+BANDS = 16
+_BIN_BITS = np.uint64(HASH_BITS - 6)
+# By attempt and part: which other part to borrow from.
+_BORROW = (mixed(np.arange(32 * BINS, dtype=np.uint64)) >> np.uint64(58)).astype(np.int64).reshape(32, BINS)
+_NEXT = 3  # neighbours in a bucket that each text is held against
+
+
+def minima(sets: Ragged) -> np.ndarray:
+    """uint64 `[texts, BINS]`: the least hash of each set in each part of the hash space; all ones for an empty
+    set.
+
+    Takes the ascending sets of `shingle_sets`.
+    """
+    texts = len(sets.starts) - 1
+    least = np.full(texts * BINS, ~np.uint64(0))
+    text = np.repeat(np.arange(texts, dtype=np.int64) * BINS, sets.sizes)
+    bins = text + (sets.values >> _BIN_BITS).astype(np.int64)
+    first = np.flatnonzero(np.diff(bins, prepend=-1))
+    least[bins[first]] = sets.values[first]
+    least = least.reshape(texts, BINS)
+    filled = np.repeat(sets.sizes > 0, BINS).reshape(texts, BINS)
+    row, column = np.nonzero((least > HASH_MASK) & filled)
+    out = least.copy()
+    for borrowed in _BORROW:
+        value = least[row, borrowed[column]]
+        out[row, column] = value
+        empty = value > HASH_MASK
+        row, column = row[empty], column[empty]
+        if not len(row):
+            break
+    # What is left belongs to sets of a few hashes: their least one will do.
+    out[row, column] = sets.values[sets.starts[row]]
+    return out
+
+
+def bands(least: np.ndarray) -> np.ndarray:
+    """uint64 `[texts, BANDS]`: one key for every four minima."""
+    fours = least.reshape(len(least), BANDS, BINS // BANDS)
+    return mixed((fours * PLACES[: BINS // BANDS]).sum(axis=2))
+
+
+def candidates(keys: Sequence[np.ndarray], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of rows that share a key in a band: two int64 arrays, left < right, sorted, each pair once.
+
+    `keys` are arrays `[entries, BANDS]` that follow each other; `rows` int64 `[all entries]` says whose they are, -1
+    for entries to leave out. In a bucket every row is held against the least and against the `_NEXT` before it, never
+    all against all: a bucket of n costs n, not n squared.
+    """
+    bits = np.uint64(max(int(rows.max(initial=1)).bit_length(), 1))
+    taken = rows >= 0
+    whose = rows[taken].astype(np.uint64)
+    pairs = [np.empty(0, np.uint64)]
+    for band in range(BANDS if keys else 0):
+        # One band at a time: all keys in one piece would double the memory.
+        key = np.concatenate([each[:, band] for each in keys])[taken]
+        ordered = np.sort(key >> bits << bits | whose)
+        bucket, row = ordered >> bits, ordered & ((np.uint64(1) << bits) - np.uint64(1))
+        new = np.ones(len(row), bool)
+        new[1:] = bucket[1:] != bucket[:-1]
+        head = row[np.maximum.accumulate(np.where(new, np.arange(len(row)), 0))]
+        found = [head[~new] << np.uint64(32) | row[~new]]
+        for step in range(1, _NEXT + 1):
+            same = bucket[step:] == bucket[:-step]
+            found.append(row[:-step][same] << np.uint64(32) | row[step:][same])
+        pairs.append(distinct(np.concatenate(found)))
+    packed = distinct(np.concatenate(pairs))
+    left, right = (packed >> np.uint64(32)).astype(np.int64), (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    return left[left != right], right[left != right]

@@ -1,0 +1,112 @@
+"""Training pairs that share a prompt, a completion or a picture with a benchmark (a pair of role benchmark).
+
+`_similar` defines alike. What counts:
+
+- a prompt with the same words and the same pictures (or none on both sides), however short;
+- a prompt that is alike or holds most of the benchmark's prompt (five-word shingles), from 8 words on; with other
+  pictures only when the text is not asked about many pictures, as "Describe this image." is;
+- a dialogue whose first turn is the benchmark's prompt, from 3 words on;
+- a completion that is alike by shingles, from 16 words on, unless it answers many prompts, as refusals do;
+- a picture with the same id, whatever is asked about it.
+
+System turns are left out. The other way round nothing counts: a benchmark that quotes a training prompt is no
+leak.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+import pyarrow as pa
+from pydantic import BaseModel, Field
+
+from filters._decisions import decisions
+from filters._leaks import PARTS, Leaks
+from filters._matcher import FLOOR
+from filters._pair_texts import slices, text
+from pairs.schema import ROLES
+
+_HIT = pa.struct(
+    [
+        ("benchmark", pa.string()),
+        ("benchmark_pair", pa.string()),
+        ("part", pa.string()),
+        ("similarity", pa.float64()),
+    ]
+)
+_COLUMNS = [field.name for field in _HIT]
+# `hits`: the worst one for each benchmark, sorted by its name; `part` is prompt, chosen, rejected or picture.
+SIGNAL = pa.schema(
+    [pa.field("pair_id", pa.string(), nullable=False), pa.field("hits", pa.list_(_HIT), nullable=False)]
+)
+
+
+class Rule(BaseModel, extra="forbid"):
+    against: list[str] = Field([], description="names of benchmark sources; empty: all that the recipe lists")
+    similarity: float = Field(
+        0.8, ge=FLOOR, le=1, description="drop from this similarity to a benchmark's pair on"
+    )
+
+
+def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
+    """Reads the training pairs once, in batches; holds the texts of the benchmarks' pairs in memory. A benchmark's
+    own pair has no hit: a recipe that admits it means to train on it.
+    """
+    contents = _contents(pairs)
+    benchmarks = contents.filter(pl.col("role") == "benchmark").collect()
+    leaks = Leaks(benchmarks)
+    for batch in slices(contents.filter(pl.col("role") != "benchmark"), "prompt", "opening", "chosen", "rejected"):
+        leaks.add(batch)
+    found = leaks.find()
+    hits = pl.struct(_COLUMNS).filter(pl.col("benchmark").is_not_null())
+    trained = found.group_by("pair_id", maintain_order=True).agg(hits.alias("hits"))
+    own = benchmarks.select("pair_id").unique(maintain_order=True).join(trained, on="pair_id", how="anti")
+    return pl.concat([trained, own.with_columns(hits=pl.lit([], trained.schema["hits"]))]).lazy()
+
+
+def _contents(pairs: pl.LazyFrame) -> pl.LazyFrame:
+    turns = [role for role in ROLES if role != "system"]
+    asked = pl.col("prompt").list.filter(pl.element().struct.field("role") == "user")
+    opening = pl.when(pl.col("prompt").list.len() > 1).then(asked.list.head(1))
+    pictures = pl.concat_list("media_ids", "chosen_media_ids", "rejected_media_ids").list.unique()
+    return (
+        pairs.with_columns(
+            opening=opening, media=pl.col("media_ids").list.sort().list.join(" "), pictures=pictures.list.sort()
+        )
+        .with_columns(text("prompt", turns), text("opening"), text("chosen"), text("rejected"))
+        .select("source", "role", "pair_id", "prompt", "opening", "chosen", "rejected", "media", "pictures")
+    )
+
+
+def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
+    """Drops `contaminated_prompt`, `_chosen`, `_rejected` or `_picture` by the worst hit; `by` is the benchmark's
+    pair, `value` the similarity.
+    """
+    counted = pl.lit(True) if not params.against else pl.col("benchmark").is_in(params.against)
+    hits = _hits(survivors.select("source", "pair_id", "hits"))
+    hits = hits.filter(counted, pl.col("similarity") >= params.similarity)
+    worst = hits.sort("similarity", "benchmark", descending=[True, False]).unique(
+        ["source", "pair_id"], keep="first", maintain_order=True
+    )
+    reason = pl.concat_str(pl.lit("contaminated_"), "part")
+    return decisions(worst, "drop", reason, "similarity", "benchmark_pair")
+
+
+def overlap(signal: pl.DataFrame, pairs: pl.DataFrame, similarity: float = 0.8) -> pl.DataFrame:
+    """How much each training source shares with each benchmark: source, benchmark, pairs (of the source), hit
+    (pairs with a hit of at least `similarity`), and how many of them by prompt, chosen, rejected, picture. Sorted;
+    without the combinations that share nothing. `pairs` needs source, pair_id and role.
+    """
+    rows = pairs.filter(pl.col("role") != "benchmark").select("source", "pair_id")
+    sizes = rows.group_by("source").agg(pairs=pl.len())
+    hits = _hits(rows.join(signal, on="pair_id")).filter(pl.col("similarity") >= similarity)
+    return (
+        hits.group_by("source", "benchmark")
+        .agg(hit=pl.len(), **{part: (pl.col("part") == part).sum() for part in PARTS})
+        .join(sizes, on="source")
+        .select("source", "benchmark", "pairs", "hit", *PARTS)
+        .sort("source", "benchmark")
+    )
+
+
+def _hits(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.explode("hits").filter(pl.col("hits").is_not_null()).unnest("hits")

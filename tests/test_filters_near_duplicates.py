@@ -1,0 +1,198 @@
+"""Near-duplicate pairs: what counts as one, what must not, and which of them stays."""
+
+from __future__ import annotations
+
+import random
+
+import polars as pl
+import pytest
+from filter_frames import pairs, survivors
+from filters import _apply
+from filters.near_duplicates import Rule
+from pydantic import ValidationError
+
+PROMPT = "Please tell me in a few words how I can keep basil alive in a dark kitchen over winter"
+GOOD = "Put it near the brightest window you have and water it from below twice a week when the soil is dry"
+BAD = "Basil is a herb that many people like and there are many things one could say about it in general"
+WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("", "n", "rt", "st")]
+
+
+def alike(one, other):
+    """Jaccard similarity of the words of two short texts without punctuation."""
+    one, other = set(one.lower().split()), set(other.lower().split())
+    return pytest.approx(len(one & other) / len(one | other))
+
+
+def measured(table):
+    return pl.from_arrow(_apply.run_signal("near_duplicates", {"pairs": table.lazy()}))
+
+
+def decided(table, **params):
+    seen = survivors(table)
+    made = _apply.decide("near_duplicates", seen, measured(table), Rule(**params))
+    names = dict(table.with_row_index().select(pl.concat_str("source", "pair_id"), "index").iter_rows())
+    ids = {pair_id: number for number, pair_id in enumerate(table["pair_id"])}
+    return {names[row["source"] + row["pair_id"]]: (ids[row["by"]], row["value"]) for row in made.to_dicts()}
+
+
+def text(rng, count):
+    return " ".join(rng.choice(WORDS) for _ in range(count))
+
+
+def with_edit(text, place, word="gladly"):
+    parts = text.split()
+    return " ".join([*parts[:place], word, *parts[place + 1 :]])
+
+
+def test_case_and_punctuation_hide_no_copy():
+    table = pairs(("a", PROMPT, GOOD, BAD), ("b", PROMPT.upper() + "?", f"**{GOOD}**!", BAD + "..."))
+    assert decided(table) == {1: (0, 1.0)}
+    assert measured(table)["form"].n_unique() == 1
+
+
+def test_a_small_edit_in_each_part_is_a_near_duplicate_with_each_similarity():
+    table = pairs(("a", PROMPT, GOOD, BAD), ("b", with_edit(PROMPT, 3), with_edit(GOOD, 5), BAD))
+    (near,) = measured(table)["near"].explode().drop_nulls().struct.unnest().to_dicts()
+    assert near["prompt"] == alike(PROMPT, with_edit(PROMPT, 3))
+    assert near["chosen"] == alike(GOOD, with_edit(GOOD, 5))
+    assert near["rejected"] == 1
+    assert decided(table) == {1: (0, min(near["prompt"], near["chosen"]))}
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_one_part_that_differs_is_enough_to_stay(part):
+    other = [PROMPT, GOOD, BAD]
+    other[part] = "Something else is said here that shares nothing with what the first pair had in this place"
+    assert decided(pairs(("a", PROMPT, GOOD, BAD), ("b", *other))) == {}
+
+
+def test_chosen_and_rejected_of_one_pair_may_be_alike():
+    nearly = with_edit(GOOD, 4)
+    assert (
+        decided(pairs(("a", PROMPT, GOOD, nearly), ("a", PROMPT + " in Norway, where my sister lives", BAD, GOOD)))
+        == {}
+    )
+
+
+def test_the_other_way_round_is_named_and_kept():
+    table = pairs(("a", PROMPT, GOOD, BAD), ("b", with_edit(PROMPT, 3), BAD, GOOD))
+    assert decided(table) == {}
+    ids = table["pair_id"].to_list()
+    opposed = dict(measured(table).select("pair_id", "opposed_by").iter_rows())
+    assert opposed == {ids[0]: ids[1], ids[1]: ids[0]}
+    assert measured(table)["opposed_similarity"].to_list() == [alike(PROMPT, with_edit(PROMPT, 3))] * 2
+
+
+def test_the_other_way_round_between_alike_completions_is_no_copy():
+    nearly = with_edit(GOOD, 4)
+    table = pairs(("a", PROMPT, GOOD, nearly), ("b", PROMPT, nearly, GOOD))
+    assert decided(table) == {}
+    assert measured(table)["opposed_similarity"].to_list() == [1, 1]
+
+
+def test_under_two_criteria_opposite_labels_oppose_nothing():
+    table = pairs(("a", PROMPT, GOOD, BAD, "helpfulness"), ("b", PROMPT, BAD, GOOD, "harmlessness"))
+    assert measured(table)["opposed_by"].null_count() == 2
+
+
+def test_other_pictures_make_another_pair():
+    one = pairs(("a", PROMPT, GOOD, BAD), images=["1" * 32])
+    other = pairs(("b", PROMPT, GOOD, BAD), images=["2" * 32])
+    again = pairs(("c", PROMPT, with_edit(GOOD, 2), BAD), images=["1" * 32])
+    assert decided(pl.concat([one, other, again])) == {2: (0, alike(GOOD, with_edit(GOOD, 2)))}
+
+
+def test_criteria_are_told_apart_on_demand():
+    table = pairs(("a", PROMPT, GOOD, BAD, "overall"), ("b", PROMPT, GOOD, BAD, "helpfulness"))
+    assert decided(table) == {1: (0, 1.0)}
+    assert decided(table, across_criteria=False) == {}
+
+
+def test_the_threshold_belongs_to_the_rule():
+    table = pairs(("a", PROMPT, GOOD, BAD), ("b", with_edit(PROMPT, 2), GOOD, BAD))
+    similarity = len(set(PROMPT.split()) - {"me"}) / len({*PROMPT.split(), "gladly"})
+    assert decided(table, text_jaccard=similarity + 0.001) == {}
+    assert len(decided(table, text_jaccard=similarity - 0.001)) == 1
+    with pytest.raises(ValidationError):
+        Rule(text_jaccard=0.6)
+
+
+def test_a_chain_removes_only_neighbours():
+    parts = GOOD.split()
+    chain = [" ".join(["w%d" % i for i in range(step)] + parts[step:]) for step in (0, 2, 4)]  # noqa: UP031
+    table = pairs(*(("a", PROMPT, chosen, BAD) for chosen in chain))
+    by = decided(table)
+    assert all(value >= 0.8 for _, value in by.values())
+    assert len(measured(table)["cluster"].unique()) == 1
+    gone, stay = set(by), {0, 1, 2} - set(by)
+    assert stay in ({0, 2}, {1}), gone
+
+
+def test_the_earlier_source_stays_whatever_the_ids():
+    table = pairs(("a", PROMPT, GOOD, BAD), ("b", PROMPT, with_edit(GOOD, 2), BAD))
+    signal = measured(table)
+    for order, gone in ((["a", "b"], "b"), (["b", "a"], "a")):
+        made = _apply.decide("near_duplicates", survivors(table, order), signal, Rule())
+        assert made["source"].to_list() == [gone]
+        assert made["reason"].to_list() == ["near_duplicate"]
+
+
+def test_copies_find_each_other_when_the_first_of_them_has_gone():
+    rng = random.Random(3)
+    spellings = [GOOD, GOOD + ".", GOOD.upper(), f"*{GOOD}*", with_edit(GOOD, 2), with_edit(GOOD, 2) + "!"]
+    table = pairs(*(("a", PROMPT, spelling, BAD) for spelling in rng.sample(spellings, 6)))
+    signal = measured(table)
+    left = survivors(table).filter(~pl.col("pair_id").is_in(signal["form"].implode()))
+    assert left.height == 4
+    assert _apply.decide("near_duplicates", left, signal, Rule()).height == 3
+
+
+def test_the_same_pair_in_two_sources_counts_as_alike():
+    table = pairs(("a", PROMPT, GOOD, BAD), ("b", PROMPT, GOOD, BAD))
+    (made,) = _apply.decide("near_duplicates", survivors(table), measured(table), Rule()).to_dicts()
+    assert (made["source"], made["by"]) == ("b", made["pair_id"])
+
+
+def test_ranked_answers_to_one_prompt_all_stay():
+    rng = random.Random(1)
+    answers = [text(rng, 60) for _ in range(7)]
+    ranked = [("a", PROMPT, answers[i], answers[j]) for i in range(7) for j in range(i + 1, 7)]
+    assert decided(pairs(*ranked)) == {}
+
+
+def planted(rng, count):
+    """Pairs, and after them an edited copy of each."""
+    rows = [
+        ("a", text(rng, 14), text(rng, rng.randint(10, 160)), text(rng, rng.randint(10, 160)))
+        for _ in range(count)
+    ]
+    copies = [("b", *(with_edit(part, rng.randrange(len(part.split()))) for part in row[1:])) for row in rows]
+    return pairs(*rows, *copies)
+
+
+def test_planted_copies_are_found_and_nothing_else():
+    table = planted(random.Random(2), 300)
+    by = decided(table)
+    assert {gone: stays for gone, (stays, _) in by.items()} == {300 + number: number for number in range(300)}
+
+
+def test_the_order_of_rows_and_the_size_of_batches_change_no_byte(monkeypatch):
+    table = planted(random.Random(4), 60)
+    expected = _apply.run_signal("near_duplicates", {"pairs": table.lazy()})
+    monkeypatch.setattr("filters._pair_texts.ROWS", 7)
+    for seed in (1, 2):
+        shuffled = table.sample(fraction=1, shuffle=True, seed=seed)
+        assert _apply.run_signal("near_duplicates", {"pairs": shuffled.lazy()}).equals(expected)
+
+
+def test_no_pairs_give_no_signal():
+    assert measured(pairs(("a", PROMPT, GOOD, BAD)).clear()).is_empty()
+
+
+def test_the_signal_goes_into_the_store_and_back(store):
+    table = planted(random.Random(5), 5)
+    signal = _apply.run_signal("near_duplicates", {"pairs": table.lazy()})
+    stored = signal.append_column("mixture", [["m"] * signal.num_rows])
+    store.replace("signals/near_duplicates", "m", stored, {})
+    back = store.scan("signals/near_duplicates", ["m"]).drop("mixture").collect().sort("pair_id")
+    assert back.equals(pl.from_arrow(signal))
