@@ -19,9 +19,12 @@ def _signal_asset(name: str) -> dg.AssetsDefinition:
     @dg.asset(
         name=name, deps=deps, group_name="signals", kinds={"deltalake", "polars"}, description=module.__doc__
     )
-    def signal(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
+    def signal(
+        context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile
+    ) -> dg.MaterializeResult:
         with one_line_failures():
             done = steps.signal(store.open(), mixture.load(), name)
+        context.log.info(f"signal {name}: {done.rows:,} rows" + ("" if done.changed else " (unchanged)"))
         return dg.MaterializeResult(metadata={"dagster/row_count": done.rows, "computed now": done.changed})
 
     return signal
@@ -31,7 +34,7 @@ signals = [_signal_asset(name) for name in filters.names()]
 
 
 @dg.asset(deps=[PAIRS_ASSET, "groups"], group_name="signals", kinds={"pytorch", "deltalake"}, pool=GPU)
-def rewards(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
+def rewards(context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
     """One reward per completion from a seed reward model, each completion once, whatever the number of its pairs.
 
     The embedded model is cross-fitted by group: no completion is judged by a model that saw its prompt. Rewards
@@ -41,6 +44,7 @@ def rewards(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
         done = steps.score(store.open(), mixture.load())
     if done is None:
         return dg.MaterializeResult(metadata={"scored": 0, "note": "no rule of the mixture reads rewards"})
+    context.log.info(f"rewards: {done.scored:,} completions scored, {done.cached:,} known from before")
     return dg.MaterializeResult(
         metadata={"scored": done.scored, "cached": done.cached, "unscored": done.unscored, "model": done.model}
     )
@@ -57,7 +61,7 @@ def rewards(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
                           description="pairs that share a prompt are in one split"),
     ],
 )  # fmt: skip
-def mixture(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
+def mixture(context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
     """What the mixture's rules decide about every pair, in the order written, then sampling and splits.
 
     The ledger holds one line per pair and rule that touched it: what was dropped, flipped or weighted, why, and
@@ -69,6 +73,10 @@ def mixture(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
         made = steps.plan(opened, recipe)
         checks = steps.check_plan(opened, recipe, made)
         plots = looks.plan_plots(opened, recipe, made)
+    dropped = made.counts.dropped_in_all
+    context.log.info(
+        f"mixture: {made.counts.kept:,} of {made.counts.candidates:,} pairs kept, {dropped:,} dropped"
+    )
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": made.rows.height,
@@ -93,7 +101,9 @@ def mixture(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
                           description="the files hold exactly the planned pairs, and their hashes are right"),
     ],
 )  # fmt: skip
-def published(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
+def published(
+    context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile
+) -> dg.MaterializeResult:
     """A dataset folder that `datasets.load_dataset` loads: Parquet shards, pictures inside, splits, a card.
 
     A version is visible wholly or not at all and never rewritten; the same rows give the same version.
@@ -102,6 +112,7 @@ def published(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResul
         recipe = mixture.load()
         done = outcomes.publish(store.open(), recipe)
         faults = outcomes.check_published(store.open(), recipe)
+    context.log.info(f"published: version {done.version}" + ("" if done.changed else " (unchanged)"))
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": sum(done.rows.values()),

@@ -11,19 +11,23 @@ from pipelines.resources import MixtureFile, StoreResource
 
 _TRAINING = dg.AssetSelection.assets("reward_model", "evaluation", "report")
 _INGEST = dg.AssetSelection.assets(*read_sources.keys)
+_CURATION = dg.AssetSelection.all() - dg.AssetSelection.assets("reward_model", "evaluation")
+
+
+def _job(name: str, selection: dg.AssetSelection, description: str):
+    # The console shows what steps say, not every engine event; a file given with -c replaces this.
+    calm = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
+    return dg.define_asset_job(name, selection, config=calm, description=description)
+
 
 defs = dg.Definitions(
     assets=[read_sources, *curate.signals, curate.rewards, curate.mixture, curate.published,
             train.reward_model, train.evaluation, train.report],
     jobs=[
-        dg.define_asset_job("demo", description="Everything, on generated native files with planted defects."),
-        dg.define_asset_job("ingest", _INGEST, description="Read the mixture's sources into the store."),
-        dg.define_asset_job(
-            "curate",
-            dg.AssetSelection.all() - dg.AssetSelection.assets("reward_model", "evaluation"),
-            description="From native files to the published mixture and its report.",
-        ),
-        dg.define_asset_job("train", _TRAINING, description="Train and evaluate on the published mixture."),
+        _job("demo", dg.AssetSelection.all(), "Everything, on generated native files with planted defects."),
+        _job("ingest", _INGEST, "Read the mixture's sources into the store."),
+        _job("curate", _CURATION, "From native files to the published mixture and its report."),
+        _job("train", _TRAINING, "Train and evaluate on the published mixture."),
     ],
     resources={
         "store": StoreResource(root=os.environ.get("PREFMILL_STORE") or DEFAULT_ROOT),

@@ -72,6 +72,10 @@ def read_sources(context: dg.AssetExecutionContext, store: StoreResource, mixtur
             context.log.error(str(error))
             failed.append(error)
             continue
+        context.log.info(
+            f"{name}: {books.rows:,} native rows, {books.pairs:,} pairs, {books.rows_without:,} rows set aside"
+            + ("" if books.changed else " (unchanged)")
+        )
         yield dg.MaterializeResult(asset_key=name, metadata=_metadata(books))
     if failed:
         raise failure(*failed)

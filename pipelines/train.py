@@ -10,7 +10,9 @@ from pipelines.resources import MixtureFile, StoreResource
 
 
 @dg.asset(deps=["published"], group_name="training", kinds={"pytorch"}, pool=GPU)
-def reward_model(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
+def reward_model(
+    context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile
+) -> dg.MaterializeResult:
     """A reward model trained with the Bradley-Terry loss on the published dataset, read by `load_dataset`.
 
     Saved as safetensors with its configuration. Not trained again while dataset and settings are the same.
@@ -18,6 +20,8 @@ def reward_model(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeRe
     with one_line_failures():
         recipe = mixture.load()
         done = outcomes.train(store.open(), recipe)
+    trained = f"{done['rows']:,} pairs in {done['seconds']:.1f} s" if done["changed"] else "unchanged"
+    context.log.info(f"reward model: {trained}")
     return dg.MaterializeResult(
         metadata={
             "pairs": done["rows"],
@@ -31,11 +35,14 @@ def reward_model(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeRe
 
 
 @dg.asset(deps=["reward_model"], group_name="training", kinds={"pytorch"}, pool=GPU)
-def evaluation(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
+def evaluation(
+    context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile
+) -> dg.MaterializeResult:
     """How often the trained model prefers the chosen completion on held-out groups, beside "longer is better"."""
     with one_line_failures():
         recipe = mixture.load()
         found = outcomes.evaluate(store.open(), recipe)
+    context.log.info(f"evaluation: accuracy {found['accuracy']:.3f} on {found['pairs']:,} held-out pairs")
     return dg.MaterializeResult(
         metadata={
             "pairs": found["pairs"],
@@ -48,9 +55,10 @@ def evaluation(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResu
 
 
 @dg.asset(deps=["published", "evaluation"], group_name="training", kinds={"html"})
-def report(store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
+def report(context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
     """One HTML page on the run: what came in, what each rule did and why, what went out, how the model fares."""
     with one_line_failures():
         recipe = mixture.load()
         path = pages.write(store.open(), recipe)
+    context.log.info(f"report: {path}")
     return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(path))})
