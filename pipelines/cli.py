@@ -26,6 +26,35 @@ def summary(mixture: Annotated[Path, typer.Argument(help="the mixture's TOML fil
         typer.echo(text(Store.default(), load_recipe(str(mixture))))
 
 
+@app.command("sources")
+def list_sources(
+    markdown: Annotated[bool, typer.Option("--markdown", help="print the page docs/sources.md instead")] = False,
+) -> None:
+    """List all sources, and what the store holds of them: native rows, pairs, bad rows, revision."""
+    from pairs.store import Store
+    from pipelines import inspect_sources
+
+    with _one_line():
+        text = inspect_sources.markdown() if markdown else inspect_sources.overview(Store.default())
+        typer.echo(text, nl=not markdown)
+
+
+@app.command()
+def check(
+    source: Annotated[str, typer.Argument(help="the source's name, as `prefmill sources` lists it")],
+    path: Annotated[
+        str | None, typer.Argument(help="folder or URL of its native files; default: its home")
+    ] = None,
+    split: Annotated[list[str] | None, typer.Option(help="native split, may be repeated; default: train")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="native rows to read")] = 1_000,
+) -> None:
+    """Read the first rows of a source: show three pairs, what was set aside, and why. The store is not touched."""
+    from pipelines import inspect_sources
+
+    with _one_line():
+        typer.echo(inspect_sources.check(source, path, split or [], rows))
+
+
 @app.command("run-config")
 def run_config(mixture: Annotated[Path, typer.Argument(help="the mixture's TOML file")]) -> None:
     """Print the run configuration for `dagster job execute -c`, after checking the mixture's TOML."""
@@ -34,6 +63,16 @@ def run_config(mixture: Annotated[Path, typer.Argument(help="the mixture's TOML 
     with _one_line():
         load_recipe(str(mixture))
     typer.echo(f"resources:\n  mixture:\n    config:\n      path: {mixture}")
+    typer.echo("loggers:\n  console:\n    config:\n      log_level: INFO")
+
+
+@app.command()
+def reference(folder: Annotated[Path, typer.Argument(help="where the pages go")] = Path("docs")) -> None:
+    """Write the reference pages that come from the code: docs/filters.md and docs/schema.md."""
+    from pipelines import reference
+
+    (folder / "filters.md").write_text(reference.filters_page())
+    (folder / "schema.md").write_text(reference.schema_page())
 
 
 @app.command("free-slots")
