@@ -20,10 +20,8 @@ from pipelines.resources import MixtureFile, StoreResource
 def execute(job, root, mixture):
     from pipelines import defs
 
-    return defs.resolve_job_def(job).execute_in_process(
-        resources={"store": StoreResource(root=str(root)), "mixture": MixtureFile(path=str(mixture))},
-        raise_on_error=False,
-    )
+    resources = {"store": {"config": {"root": str(root)}}, "mixture": {"config": {"path": str(mixture)}}}
+    return defs.resolve_job_def(job).execute_in_process({"resources": resources}, raise_on_error=False)
 
 
 def materialized(result):
