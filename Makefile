@@ -6,7 +6,7 @@ export DAGSTER_HOME := $(CURDIR)
 export PYTHONWARNINGS := ignore::UserWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test ui curate train lint types bench-demo bench-reader clean
+.PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-duplicates clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,8 +53,14 @@ types: install ## mypy, strict on pairs/
 bench-demo: install ## wall time, peak memory, planted defects found, accuracy with and without curation
 	$(BIN)/python -m bench.demo
 
-bench-reader: install ## native rows per second of the reader, text and images
-	$(BIN)/python -m bench.reader
+bench-ingest: install ## rows and MB per second of the reader, beside datasets.map
+	$(BIN)/python -m bench.ingest
+
+bench-images: install ## picture groups, hashing and the search for near hashes
+	$(BIN)/python -m bench.images
+
+bench-duplicates: install ## near-duplicate texts: quality, and speed beside other tools
+	$(BIN)/python -m bench.duplicates
 
 clean: ## remove the store, the run history and the environment
 	rm -rf .venv .prefmill .dagster .dagster-run.yaml

@@ -11,6 +11,7 @@ import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -145,11 +146,14 @@ def canonical_text(value: object, column: str) -> str:
     return value.rstrip().lstrip("\n")
 
 
+_attribute = lru_cache(maxsize=1_000)(canonical_text)  # names of ratings: a handful, in every row
+
+
 def canonical_messages(value: object, column: str, role: str) -> list[dict[str, str]]:
     """Messages in canonical form; a bare text becomes one message of `role`."""
     if type(value) is str:
         return [{"role": role, "content": canonical_text(value, column)}]
-    if not isinstance(value, Sequence) or isinstance(value, bytes | str):
+    if type(value) is not list and (not isinstance(value, Sequence) or isinstance(value, bytes | str)):
         raise BadRow(f"{column}_not_text", f"{column} is {shown(value)}, expected a text or messages")
     if not value:
         raise BadRow(f"{column}_empty", f"{column} has no message")
@@ -157,7 +161,7 @@ def canonical_messages(value: object, column: str, role: str) -> list[dict[str, 
         raise BadRow(f"{column}_too_many_turns", f"{len(value)} turns, at most {MAX_TURNS}")
     messages = []
     for message in value:
-        if not isinstance(message, Mapping) or message.get("role") not in ROLES:
+        if not isinstance(message, dict | Mapping) or message.get("role") not in ROLES:
             raise BadRow(
                 f"{column}_not_messages",
                 f"{shown(message)}, expected a role of {', '.join(ROLES)} and content",
@@ -168,12 +172,10 @@ def canonical_messages(value: object, column: str, role: str) -> list[dict[str, 
 
 def _digest(kind: bytes, parts: Sequence[str]) -> str:
     """128 bits over length-prefixed parts, so that no two lists of parts read alike."""
-    blake = hashlib.blake2b(kind, digest_size=16)
-    for part in parts:
-        data = part.encode()
-        blake.update(b"%d:" % len(data))
-        blake.update(data)
-    return blake.hexdigest()
+    text = "".join([f"{len(part)}:{part}" for part in parts])
+    if not text.isascii():  # lengths count bytes
+        text = "".join([f"{len(part.encode())}:{part}" for part in parts])
+    return hashlib.blake2b(kind + text.encode(), digest_size=16).hexdigest()
 
 
 def _flat(messages: Sequence[Message]) -> list[str]:
@@ -194,7 +196,7 @@ def pair_id(prompt: str, chosen: str, rejected: str, criterion: str) -> str:
 
 
 def _ratings(value: Mapping[str, float | None], column: str) -> list[dict[str, object]]:
-    known = {canonical_text(key, column): finite(number, column) for key, number in value.items()}
+    known = {_attribute(key, column): finite(number, column) for key, number in value.items()}
     return [{"key": key, "value": number} for key, number in sorted(known.items()) if number is not None]
 
 
@@ -230,8 +232,7 @@ def _place_marks(messages: list[dict[str, str]], images: int) -> None:
         return
     if marks:
         raise BadRow("image_marks_differ", f"{marks} {IMAGE_MARK} marks in the prompt, {images} pictures")
-    users = [message for message in messages if message["role"] == "user"]
-    target = users[-1] if users else messages[-1]
+    target = ([message for message in messages if message["role"] == "user"] or messages)[-1]
     target["content"] = f"{IMAGE_MARK}\n" * images + target["content"]
 
 

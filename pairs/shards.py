@@ -1,20 +1,31 @@
-"""Media shards: immutable Parquet files named by their content, written while a source is read."""
+"""Shards written while a source is read: media under content names, files of pairs that one commit takes in."""
 
 from __future__ import annotations
 
+import json
+import os
+import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pairs.schema import Medium
-from pairs.store import MEDIA, Store, file_hash, settle
+from pairs.errors import PrefmillError
+from pairs.schema import PAIRS, Medium
+from pairs.store import MEDIA, Store, file_hash, settle, sync_folder
+
+if TYPE_CHECKING:
+    from deltalake.transaction import AddAction, RemoveAction
 
 SHARD_BYTES = 128 << 20
 ROW_GROUP_BYTES = 1 << 20  # one lookup reads one row group
+COMMIT_TRIES = 20
+# What a file of pairs holds: Delta keeps the column that splits a table in the file's path.
+PART = pa.schema([field for field in PAIRS if field.name != "source"])
+_REPEATING = ("source_split", "source_revision", "modality", "criterion", "label_source", "licence", "role")
 _SHARD = pa.schema([pa.field("media_id", pa.string()), pa.field("data", pa.binary())])
 
 
@@ -24,8 +35,11 @@ class MediaWriter:
     Nothing is visible to readers until the caller commits those rows with `Store.replace("media", ...)`.
     """
 
-    def __init__(self, store: Store, source: str, known: Iterable[str] = ()) -> None:
-        self._store = store
+    def __init__(
+        self, store: Store, source: str, known: Iterable[str] = (), *, folder: Path | None = None
+    ) -> None:
+        """`folder` takes the shards instead of the store; `keep_media` moves them there."""
+        self._folder = folder or store.path("media_bytes")
         self._source = source
         self._seen = set(known)
         self._group: list[Medium] = []
@@ -33,7 +47,7 @@ class MediaWriter:
         self._shard_bytes = 0
         self._row_group = 0
         self._pending: list[dict[str, Any]] = []
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[pa.Table] = []
         self._writer: pq.ParquetWriter | None = None
         self._path: Path | None = None
 
@@ -50,9 +64,8 @@ class MediaWriter:
         if not self._group:
             return
         if self._writer is None:
-            folder = self._store.path("media_bytes")
-            folder.mkdir(parents=True, exist_ok=True)
-            self._path = folder / f".{uuid.uuid4().hex}.tmp"
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._path = self._folder / f".{uuid.uuid4().hex}.tmp"
             # Pictures neither compress nor repeat: plain pages write three times as fast.
             self._writer = pq.ParquetWriter(
                 self._path, _SHARD, compression="none", use_dictionary=False,
@@ -84,17 +97,81 @@ class MediaWriter:
         self._writer.close()
         name = file_hash(self._path)
         settle(self._path, self._path.with_name(f"{name}.parquet"))
-        self._rows += [{**row, "shard": name} for row in self._pending]
+        rows = [{**row, "shard": name} for row in self._pending]
+        self._rows.append(pa.Table.from_pylist(rows, schema=MEDIA))
         self._pending, self._writer, self._path = [], None, None
         self._shard_bytes = self._row_group = 0
 
     def close(self) -> pa.Table:
         self._flush_group()
         self._flush_shard()
-        return pa.Table.from_pylist(self._rows, schema=MEDIA)
+        return pa.concat_tables([MEDIA.empty_table(), *self._rows])
 
     def abort(self) -> None:
         """Drop the shard in progress after an error."""
         if self._writer is not None and self._path is not None:
             self._writer.close()
             self._path.unlink(missing_ok=True)
+
+
+def keep_media(store: Store, shards: Iterable[Path]) -> None:
+    """Move finished media shards into the store; readers see them once their rows are committed."""
+    folder = store.path("media_bytes")
+    folder.mkdir(parents=True, exist_ok=True)
+    for shard in shards:
+        os.replace(shard, folder / shard.name)
+    sync_folder(folder)
+
+
+def part_writer(path: Path) -> pq.ParquetWriter:
+    """A writer of one file of pairs, schema `PART`, as `replace_pairs` takes it."""
+    # Texts hardly repeat: a dictionary of them would be built only to be given up.
+    roles = [f"{column}.list.element.role" for column in ("prompt", "chosen", "rejected")]
+    return pq.ParquetWriter(
+        path, PART, compression="snappy", use_dictionary=[*_REPEATING, *roles], write_statistics=["pair_id"],
+        write_page_checksum=True,
+    )  # fmt: skip
+
+
+def replace_pairs(store: Store, part: str, files: Sequence[Path], facts: Mapping[str, str]) -> int:
+    """Put finished files of pairs in the place of one source's rows, in one commit; returns the new version.
+
+    The files, of one file system with the store, are moved, not copied. Raises `PrefmillError` when other
+    writers took every one of the version numbers that were tried.
+    """
+    from deltalake import CommitProperties, DeltaTable
+    from deltalake.exceptions import CommitFailedError
+
+    table = store.path("pairs")
+    actions: list[AddAction | RemoveAction] = [_added(file, table / f"source={part}", part) for file in files]
+    commit = CommitProperties(custom_metadata={"part": part, "facts": json.dumps(dict(facts), sort_keys=True)})
+    for _ in range(COMMIT_TRIES):
+        try:
+            if store.version("pairs") < 0:
+                DeltaTable.create(str(table), PAIRS, mode="ignore", partition_by=["source"])
+            DeltaTable(str(table)).create_write_transaction(
+                actions, mode="overwrite", schema=PAIRS, partition_by=["source"],
+                partition_filters=[("source", "=", part)], commit_properties=commit,
+            )  # fmt: skip
+        except CommitFailedError:
+            continue
+        return store.version("pairs")
+    raise PrefmillError(f"{table}: other writers were faster {COMMIT_TRIES} times; run again")
+
+
+def _added(file: Path, folder: Path, part: str) -> AddAction:
+    """Move a finished file of pairs into the table's folder; returns what tells Delta of it."""
+    from deltalake.transaction import AddAction
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = pq.read_metadata(file).num_rows
+    final = folder / f"part-{uuid.uuid4().hex}.parquet"
+    settle(file, final)
+    return AddAction(
+        path=f"{folder.name}/{final.name}",
+        size=final.stat().st_size,
+        partition_values={"source": part},
+        modification_time=time.time_ns() // 1_000_000,
+        data_change=True,
+        stats=json.dumps({"numRecords": rows}),
+    )

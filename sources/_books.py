@@ -1,9 +1,8 @@
-"""The books of one ingestion: what became of every native row, and which pairs were seen before."""
+"""The books of one ingestion: what became of every native row, and which pairs come again."""
 
 from __future__ import annotations
 
 import json
-from array import array
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -55,26 +54,10 @@ class Books:
         return cls(**json.loads(facts["books"]))
 
 
-class Seen:
-    """Pair ids and their native rows in 24 bytes each: which pairs of a source come a second time."""
-
-    def __init__(self) -> None:
-        self._ids = bytearray()
-        self._rows = array("q")
-
-    def add(self, pair_id: str, row: int) -> None:
-        self._ids += bytes.fromhex(pair_id)
-        self._rows.append(row)
-
-    def first(self) -> np.ndarray:
-        """For every pair in order: whether it is the first with its id. Bool `[pairs]`."""
-        halves = np.frombuffer(bytes(self._ids), dtype=">u8").reshape(-1, 2)
-        order = np.lexsort((np.arange(len(halves)), halves[:, 1], halves[:, 0]))
-        ordered = halves[order]
-        first = np.ones(len(halves), dtype=bool)
-        first[order[1:]] = (ordered[1:] != ordered[:-1]).any(axis=1)
-        return first
-
-    def rows(self) -> np.ndarray:
-        """The native row number of every pair, int64 `[pairs]`."""
-        return np.frombuffer(self._rows, dtype=np.int64) if self._rows else np.empty(0, dtype=np.int64)
+def first_of_each(ids: np.ndarray) -> np.ndarray:
+    """For every id in order, uint64 `[n, 2]`: whether it is there for the first time. Bool `[n]`."""
+    order = np.lexsort((ids[:, 1], ids[:, 0]))  # stable: the first of equal ids stays first
+    ordered = ids[order]
+    first = np.ones(len(ids), dtype=bool)
+    first[order[1:]] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return first

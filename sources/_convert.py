@@ -11,7 +11,6 @@ from pairs.media import check_image
 from pairs.schema import Medium, Pair, canonical_pair
 from sources._media import MediaFinder
 from sources._source import PairsOf, Row, Source
-from sources._spool import Spool
 
 _REMEMBERED = 256  # pictures; rows that share one mostly follow each other
 # What plain code raises on a row of another shape than it was written for.
@@ -19,18 +18,17 @@ _SHAPES = (TypeError, ValueError, AttributeError, LookupError, RecursionError)
 
 
 class Converter:
-    def __init__(
-        self, name: str, source: Source, pairs_of: PairsOf, revision: str, finder: MediaFinder, spool: Spool
-    ) -> None:
+    def __init__(self, name: str, source: Source, pairs_of: PairsOf, revision: str, finder: MediaFinder) -> None:
         self._source = source
         self._pairs_of = pairs_of
         self._finder = finder
-        self._spool = spool
         self._constant = {"source": name, "source_revision": revision, "role": source.role}
         self._checked: OrderedDict[bytes, Medium] = OrderedDict()
 
-    def row(self, row: Row | BadRow, split: str, place: str, file: str) -> None:
-        """Put what one native row became into the spool: its pairs, and its findings."""
+    def row(
+        self, row: Row | BadRow, split: str, place: str, file: str
+    ) -> tuple[list[dict[str, Any]], list[BadRow], list[Medium]]:
+        """What one native row becomes: records of its pairs (columns of `PAIRS`), findings, media of the pairs."""
         records: list[dict[str, Any]] = []
         findings: list[BadRow] = []
         media: list[Medium] = []
@@ -44,7 +42,7 @@ class Converter:
                 findings.append(bad)
             except _SHAPES as error:
                 findings.append(_wrong_shape(error))
-        self._spool.add(split, place, records, findings, media)
+        return records, findings, media
 
     def _items(self, row: Row | BadRow, file: str) -> Sequence[Pair | BadRow]:
         if isinstance(row, BadRow):
@@ -60,10 +58,9 @@ class Converter:
             return [_wrong_shape(error)]
 
     def _record(self, pair: Pair, split: str, place: str, media: list[Medium]) -> dict[str, Any]:
-        prompt, chosen, rejected = (
-            [self._medium(value) for value in values]
-            for values in (pair.images, pair.chosen_images, pair.rejected_images)
-        )
+        prompt = [self._medium(value) for value in pair.images]
+        chosen = [self._medium(value) for value in pair.chosen_images]
+        rejected = [self._medium(value) for value in pair.rejected_images]
         record = canonical_pair(
             pair,
             media_ids=[medium.media_id for medium in prompt],
@@ -71,14 +68,12 @@ class Converter:
             rejected_media_ids=[medium.media_id for medium in rejected],
         )
         media += prompt + chosen + rejected
-        return {
-            **record,
-            **self._constant,
-            "source_split": split,
-            "source_row": place,
-            "label_source": pair.label_source or self._source.label_source,
-            "licence": pair.licence or self._source.licence,
-        }
+        record.update(self._constant)
+        record["source_split"] = split
+        record["source_row"] = place
+        record["label_source"] = pair.label_source or self._source.label_source
+        record["licence"] = pair.licence or self._source.licence
+        return record
 
     def _medium(self, value: object) -> Medium:
         if not isinstance(value, bytes | str):

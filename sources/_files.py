@@ -7,8 +7,10 @@ disagree about surrogates and NaN.
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import IO, Any
@@ -17,32 +19,47 @@ import fsspec
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.spec import AbstractBufferedFile
 
-from pairs.errors import BadRow, PrefmillError, SourceChanged, shown
+from pairs.errors import BadRow, PrefmillError, SourceChanged, Unavailable, shown
+from sources._root import network_faults
 from sources._source import Row
 
 MAX_ROW_BYTES = 64 << 20
 MAX_GROUP = 1_000  # native rows that belong together
+MAX_DOCUMENT = 1 << 30  # characters of a JSON object that holds a whole file's rows
 MAX_DIGITS = 400  # of a whole number: more are no measurement, and Python's own limit raises
 _CHUNK = 1 << 20
 _SPACE = " \t\r\n,"
+_BOM = b"\xef\xbb\xbf"
 
 
-def native_rows(fs: fsspec.AbstractFileSystem, path: str, format_: str | None) -> Iterator[Row | BadRow]:
-    """The rows of one file in order; a row that cannot be read comes as the `BadRow` it is."""
+def native_rows(
+    fs: fsspec.AbstractFileSystem, path: str, format_: str | None, start: int = 0, stop: int | None = None
+) -> Iterator[Row | BadRow]:
+    """The rows of one file in order; a row that cannot be read comes as the `BadRow` it is.
+
+    `start` and `stop` bound the row groups of a Parquet file, or the bytes of unpacked JSON lines. Raises
+    `SourceChanged` for a damaged file and `Unavailable` when its place stops answering.
+    """
     kind = format_ or _kind(path)
-    if kind == "parquet":
-        with fs.open(path, "rb") as file:
-            yield from _parquet(file, path)
-        return
-    # Compression by name alone: ".json.gz" and ".jsonl.gz" are how the hub keeps text.
-    with _open(fs, path) as file:
-        if kind in ("csv", "tsv"):
-            yield from _table(file, "\t" if kind == "tsv" else ",", path)
-        elif kind == "jsonl" or _holds_lines(file):
-            yield from _lines(file)
-        else:
-            yield from _document(file, path)
+    try:
+        if kind == "parquet":
+            with fs.open(path, "rb") as file:
+                yield from _parquet(file, path, start, stop)
+            return
+        # Compression by name alone: ".json.gz" and ".jsonl.gz" are how the hub keeps text.
+        with _open(fs, path) as file:
+            if kind in ("csv", "tsv"):
+                yield from _table(file, "\t" if kind == "tsv" else ",", path)
+            elif kind == "jsonl" or _holds_lines(file):
+                yield from _lines(file, start, stop)
+            else:
+                yield from _document(file, path)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise SourceChanged(f"{path}: not readable as gzip: {error}; download it again") from None
+    except network_faults() as error:
+        raise Unavailable(f"{path}: reading stopped: {type(error).__name__}: {error}") from error
 
 
 def grouped(rows: Iterator[Row | BadRow], by: tuple[str, ...]) -> Iterator[Row | BadRow]:
@@ -65,7 +82,9 @@ def grouped(rows: Iterator[Row | BadRow], by: tuple[str, ...]) -> Iterator[Row |
 
 def _open(fs: fsspec.AbstractFileSystem, path: str) -> IO[bytes]:
     compression = "gzip" if path.endswith(".gz") else "zstd" if path.endswith(".zst") else None
-    return fs.open(path, "rb", compression=compression)  # type: ignore[no-any-return]
+    opened = fs.open(path, "rb", compression=compression)
+    # Files of remote places know no bound on a line.
+    return io.BufferedReader(opened, _CHUNK) if isinstance(opened, AbstractBufferedFile) else opened
 
 
 def _kind(path: str) -> str:
@@ -83,6 +102,7 @@ def _holds_lines(file: IO[bytes]) -> bool:
     head = file.readline(MAX_ROW_BYTES)
     more = file.read(1)
     file.seek(0)
+    head = head.removeprefix(_BOM)
     if not head.lstrip().startswith(b"{") or not more:
         return False
     try:
@@ -92,10 +112,12 @@ def _holds_lines(file: IO[bytes]) -> bool:
     return True
 
 
-def _lines(file: IO[bytes]) -> Iterator[Row | BadRow]:
-    while line := file.readline(MAX_ROW_BYTES):
-        if line.strip():
-            yield _row(line)
+def _lines(file: IO[bytes], start: int, stop: int | None) -> Iterator[Row | BadRow]:
+    offset = file.seek(start) if start else 0
+    while (stop is None or offset < stop) and (line := file.readline(MAX_ROW_BYTES)):
+        if not line.isspace():
+            yield _row(line if offset else line.removeprefix(_BOM))
+        offset += len(line)
 
 
 def _row(text: bytes) -> Row | BadRow:
@@ -115,10 +137,16 @@ def _mapping(value: Any) -> Row | BadRow:
 
 def _document(file: IO[bytes], path: str) -> Iterator[Row | BadRow]:
     """A JSON list of objects, read object by object; or one object of objects, whose keys come as `_key`."""
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogatepass")
+    # Bytes that are no UTF-8 become lone surrogates, which cost the row that holds them and no other.
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape")
     head = text.read(_CHUNK)
     if not head.lstrip().startswith("["):
-        yield from _keyed(head + text.read(), path)
+        document = head + text.read(MAX_DOCUMENT)
+        if len(document) > MAX_DOCUMENT:
+            raise SourceChanged(
+                f"{path}: one JSON object of over {MAX_DOCUMENT} characters, expected a list of rows"
+            )
+        yield from _keyed(document, path)
         return
     decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_bounded_int)
     buffer = head.lstrip()[1:]
@@ -129,7 +157,8 @@ def _document(file: IO[bytes], path: str) -> Iterator[Row | BadRow]:
         try:
             value, end = decoder.raw_decode(buffer)
         except (json.JSONDecodeError, _Constant, RecursionError) as error:
-            more = "" if isinstance(error, _Constant) else text.read(max(_CHUNK, len(buffer)))
+            cut = isinstance(error, json.JSONDecodeError)
+            more = text.read(max(_CHUNK, len(buffer))) if cut else ""
             if not more or len(buffer) > MAX_ROW_BYTES:
                 yield BadRow("not_json", f"{error}: {shown(buffer[:80])}; the rest of the file is not read")
                 return
@@ -171,21 +200,19 @@ def _keyed(text: str, path: str) -> Iterator[Row | BadRow]:
 
 
 def _table(file: IO[bytes], delimiter: str, path: str) -> Iterator[Row | BadRow]:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     csv.field_size_limit(MAX_ROW_BYTES)
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     reader = csv.reader(text, delimiter=delimiter, quoting=quoting)
     try:
         header = next(reader, None)
-    except (csv.Error, UnicodeDecodeError) as error:
+    except csv.Error as error:
         raise SourceChanged(f"{path}: {error}, expected a header line") from None
     while header is not None:
         try:
             cells = next(reader, None)
-        except (csv.Error, UnicodeDecodeError) as error:
+        except csv.Error as error:
             yield BadRow("not_a_table_row", f"line {reader.line_num}: {error}")
-            if isinstance(error, UnicodeDecodeError):
-                return
             continue
         if cells is None:
             return
@@ -195,11 +222,13 @@ def _table(file: IO[bytes], delimiter: str, path: str) -> Iterator[Row | BadRow]
             yield dict(zip(header, cells, strict=True))
 
 
-def _parquet(file: IO[bytes], path: str) -> Iterator[Row | BadRow]:
+def _parquet(file: IO[bytes], path: str, start: int, stop: int | None) -> Iterator[Row | BadRow]:
     try:
         parquet = pq.ParquetFile(file)
-        for batch in parquet.iter_batches(batch_size=256):
+        groups = range(start, parquet.num_row_groups if stop is None else stop)
+        for batch in parquet.iter_batches(batch_size=256, row_groups=groups):
             batch.validate(full=True)  # invalid UTF-8 reads without complaint otherwise
             yield from batch.to_pylist()
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-        raise SourceChanged(f"{path}: not readable as Parquet: {str(error).splitlines()[0][:200]}") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise SourceChanged(f"{path}: not readable as Parquet: {reason}") from None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import zipfile
 from collections.abc import Sequence
 
 import fsspec
@@ -15,16 +14,17 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pairs.errors import BadRow, SourceChanged, shown
 from pairs.media import MAX_BYTES
+from sources._archives import SUFFIXES, Archive, open_archive
 
 
 class MediaFinder:
-    """Bytes of media below `root`: in the folders and zip archives named by the source, or in the root itself."""
+    """Bytes of media below `root`: in the folders and archives named by the source, or in the root itself."""
 
     def __init__(self, fs: fsspec.AbstractFileSystem, root: str, places: Sequence[str]) -> None:
         self._fs = fs
         self._root = root.rstrip("/")
         self._places = places
-        self._archives: dict[str, tuple[zipfile.ZipFile | None, dict[str, str]]] = {}
+        self._archives: dict[str, Archive | None] = {}
 
     def read(self, value: bytes | str) -> bytes:
         """The bytes behind what a row gave; `BadRow` when there are none."""
@@ -32,9 +32,9 @@ class MediaFinder:
             return value
         path = _inside(value)
         for place in self._places:
-            data = self._from_zip(place, path) if place.endswith(".zip") else None
+            data = self._from_archive(place, path) if _is_archive(place) else None
             if data is None:  # a folder, or an archive that was unpacked beside where it lay
-                data = self._from_folder(posixpath.join(place.removesuffix(".zip"), path))
+                data = self._from_folder(posixpath.join(_folder(place), path))
             if data is not None:
                 return data
         data = self._from_folder(path)
@@ -54,38 +54,24 @@ class MediaFinder:
             raise BadRow("image_size", f"{path} has {size} bytes, at most {MAX_BYTES}")
         return self._fs.cat_file(full)  # type: ignore[no-any-return]
 
-    def _from_zip(self, place: str, path: str) -> bytes | None:
+    def _from_archive(self, place: str, path: str) -> bytes | None:
         if place not in self._archives:
-            self._archives[place] = self._index(place)
-        archive, members = self._archives[place]
-        member = members.get(path)
-        if archive is None or member is None:
-            return None
-        info = archive.getinfo(member)
-        if info.file_size > MAX_BYTES:
-            raise BadRow("image_size", f"{path} has {info.file_size} bytes, at most {MAX_BYTES}")
-        try:
-            return archive.read(info)
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-            raise BadRow("media_not_readable", f"{path} in {place}: {error}") from None
-
-    def _index(self, place: str) -> tuple[zipfile.ZipFile | None, dict[str, str]]:
-        full = f"{self._root}/{place}"
-        if not self._fs.isfile(full):
-            if not self._fs.isdir(full.removesuffix(".zip")):
+            full = f"{self._root}/{place}"
+            archive = open_archive(self._fs, full)
+            if archive is None and not self._fs.isdir(_folder(full)):
                 raise SourceChanged(f"{full} is not there; this source's pictures lie in it")
-            return None, {}
-        try:
-            archive = zipfile.ZipFile(self._fs.open(full, "rb"))
-        except zipfile.BadZipFile as error:
-            raise SourceChanged(f"{full}: {error}; download it again") from None
-        members: dict[str, str] = {}
-        for info in archive.infolist():
-            if not info.is_dir():
-                members.setdefault(info.filename, info.filename)
-                # Archives often unpack into a folder that the rows do not name.
-                members.setdefault(info.filename.partition("/")[2], info.filename)
-        return archive, members
+            self._archives[place] = archive
+        found = self._archives[place]
+        return None if found is None else found.read(path)
+
+
+def _is_archive(place: str) -> bool:
+    return place.endswith(SUFFIXES) or ".tar." in place or place.endswith(".tgz")
+
+
+def _folder(place: str) -> str:
+    """Where an archive is unpacked: beside itself, under its own name."""
+    return place.partition(".tar")[0].removesuffix(".zip").removesuffix(".tgz") if _is_archive(place) else place
 
 
 def _really_below(path: str, root: str) -> bool:

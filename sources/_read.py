@@ -1,16 +1,20 @@
 """The reader: native rows -> pairs, bad rows and media in the store, with books that balance.
 
-Every native row ends as one or more pairs, or as one row of the table `bad_rows` with a reason. Rows are
-spooled to a scratch file first, so a source that has changed stops before anything is committed.
+Every native row ends as one or more pairs, or as one row of the table `bad_rows` with a reason. Units of work are
+read into scratch folders first, by several processes where the files are large, so a source that has changed
+stops before anything is committed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import sys
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -22,16 +26,16 @@ import sources
 from pairs.errors import SourceChanged
 from pairs.store import Store
 from sources._books import Books
-from sources._convert import Converter
-from sources._files import grouped, native_rows
-from sources._media import MediaFinder
 from sources._root import Root, find
+from sources._settle import Gathered
 from sources._source import Source
-from sources._spool import Spool
+from sources._spool import Summary
+from sources._units import Piece, may_divide, units, weight
+from sources._work import BROKEN_FREE, Reader, Task
+from sources._workers import Workers
 
 BROKEN_LIMIT = 0.01  # share of broken rows above which the source counts as changed
-BROKEN_FREE = 10  # so many broken rows are dirt in a file of any size
-_HEAD = 100  # rows of a file whose columns are compared with the example
+_WORTH_A_PROCESS = 1.5  # units of work; less is read sooner than a process starts
 
 
 def ingest(
@@ -41,12 +45,15 @@ def ingest(
     path: str | None = None,
     splits: Sequence[str] | None = None,
     limit: int | None = None,
+    workers: int | None = None,
 ) -> Books:
     """Read one source into the store, replacing what it held of it; returns its books.
 
     `path` is a folder or fsspec URL that holds the source's native files instead of the hub; `limit` stops after
-    so many native rows. Nothing is read when neither files nor code have changed since the last time. Raises
-    `SourceChanged` when columns are missing or too many rows are broken; the store then stays as it was.
+    so many native rows. `workers` is how many processes read, by default one for each core, and none for small
+    files; it changes no row. Nothing is read when neither files nor code have changed since the last time. Raises
+    `SourceChanged` when columns are missing or too many rows are broken, `PrefmillError` when a reading process
+    dies; the store then stays as it was.
     """
     module = sources.load(name)
     source: Source = module.source
@@ -58,77 +65,97 @@ def ingest(
         books.changed = False
         return books
     started = time.perf_counter()
-    books = Books(name, root.revision, source.licence, size=root.size)
-    with Spool(store, books) as spool:
-        _read(name, module, root, limit, spool)
-        _refuse_drift(books, spool, final=True)
-        books.seconds = 0.0
-        spool.settle()
-        books.check()
-        books.seconds = round(time.perf_counter() - started, 3)
-        spool.commit(fingerprint)
+    scratch = store.path("scratch", f"{name}-{uuid.uuid4().hex}")
+    gathered = Gathered(store, Books(name, root.revision, source.licence, size=root.size))
+    task = Task(name, root.url, root.revision, str(store.root), str(scratch))
+    scratch.mkdir(parents=True)
+    try:
+        with tqdm(desc=name, unit=" rows", disable=None, mininterval=1) as bar:
+            for unit in _summaries(task, source, root, limit, workers, bar.update):
+                gathered.add(unit)
+                _refuse_drift(gathered)
+        return _finish(gathered, fingerprint, started)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _finish(gathered: Gathered, fingerprint: str, started: float) -> Books:
+    books = gathered.books
+    _refuse_nothing(gathered)
+    gathered.settle()
+    books.check()
+    books.seconds = round(time.perf_counter() - started, 3)
+    gathered.commit(fingerprint)
     return books
 
 
-def _read(name: str, module: ModuleType, root: Root, limit: int | None, spool: Spool) -> None:
-    source: Source = module.source
-    books = spool.books
-    finder = MediaFinder(root.fs, root.path, source.media)
-    converter = Converter(name, source, module.pairs, root.revision, finder, spool)
-    with tqdm(desc=name, unit=" rows", disable=None, mininterval=1) as bar:
-        for split, files in root.files.items():
-            for file in files:
-                below = root.below(file)
-                books.files += 1
-                columns: set[str] = set()
-                index = -1
-                rows = native_rows(root.fs, file, source.format)
-                for index, row in enumerate(grouped(rows, source.group_by) if source.group_by else rows):
-                    if limit is not None and books.rows >= limit:
-                        return
-                    if isinstance(row, dict) and index < _HEAD:
-                        columns |= row["rows"][0].keys() if source.group_by else row.keys()
-                    if index == _HEAD - 1:
-                        _check_columns(name, source, below, columns, books)
-                    books.rows += 1
-                    converter.row(row, split, f"{below}:{index}", below)
-                    bar.update()
-                    if books.rows % 1_000 == 0:
-                        _refuse_drift(books, spool, final=False)
-                if 0 <= index < _HEAD - 1 and columns:
-                    _check_columns(name, source, below, columns, books)
+def _summaries(
+    task: Task,
+    source: Source,
+    root: Root,
+    limit: int | None,
+    workers: int | None,
+    progress: Callable[[int], object],
+) -> Iterator[Summary]:
+    """What the units became, in order; read here, or by other processes when that is worth their start."""
+    files = [(split, file) for split, found in root.files.items() for file in found]
+    work = sum(weight(file, root.sizes[file]) for _, file in files)
+    if workers is None:
+        workers = 0 if work < _WORTH_A_PROCESS else os.cpu_count() or 1
+    if limit is not None or workers < 1:
+        yield from _read_here(task, source, root, files, limit, progress)
+        return
+    with Workers(task, workers, progress) as processes:
+        large = [two for two in files if may_divide(root, two[1], source.format, source.group_by)]
+        divided = dict(zip(large, processes.divide(large), strict=True))
+        yield from processes.read(list(units(_pieces(files, divided), root)))
 
 
-def _check_columns(name: str, source: Source, file: str, columns: set[str], books: Books) -> None:
-    """Columns of the example that the file lacks stop the source; new ones are only noted."""
-    example = source.example["rows"][0] if source.group_by else source.example
-    expected = {column for column in example if not column.startswith("_")}
-    missing = sorted(expected - source.optional - columns)
-    if missing:
-        raise SourceChanged(
-            f"{name}: {file} has no column {missing[0]!r}; its columns are {', '.join(sorted(columns))}; "
-            f"expected {', '.join(sorted(expected))}"
-        )
-    new = {column for column in columns - expected - source.optional if not column.startswith("_")}
-    books.new_columns = sorted(new | set(books.new_columns))
+def _read_here(
+    task: Task,
+    source: Source,
+    root: Root,
+    files: Sequence[tuple[str, str]],
+    limit: int | None,
+    progress: Callable[[int], object],
+) -> Iterator[Summary]:
+    reader = Reader(task)
+    large = [two for two in files if may_divide(root, two[1], source.format, source.group_by)]
+    divided = {two: reader.divide(*two) for two in large} if limit is None else {}
+    for number, unit in enumerate(units(_pieces(files, divided), root)):
+        summary = reader.read(number, unit, progress, limit)
+        yield summary
+        if limit is not None:
+            limit -= summary.rows
+            if not limit:
+                return
 
 
-def _refuse_drift(books: Books, spool: Spool, *, final: bool) -> None:
+def _pieces(files: Sequence[tuple[str, str]], divided: dict[tuple[str, str], list[Piece]]) -> Iterator[Piece]:
+    for split, file in files:
+        yield from divided.get((split, file)) or [Piece(split, file)]
+
+
+def _refuse_drift(gathered: Gathered) -> None:
     """Many broken rows are a new format, not dirt."""
-    if books.broken > max(BROKEN_FREE, BROKEN_LIMIT * books.rows):
-        reason, count, example = spool.worst()
+    total, name = gathered.total, gathered.books.source
+    if total.stopped or total.broken > max(BROKEN_FREE, BROKEN_LIMIT * total.rows):
+        reason, count, example = total.worst()
         raise SourceChanged(
-            f"{books.source}: {books.broken} of {books.rows} rows are broken, over the {BROKEN_LIMIT:.0%} limit; "
+            f"{name}: {total.broken} of {total.rows} rows are broken, over the {BROKEN_LIMIT:.0%} limit; "
             f"most often {reason} ({count}), first at {example}; "
-            f"if the dataset has a new format, sources/{books.source}.py must follow it"
+            f"if the dataset has a new format, sources/{name}.py must follow it"
         )
-    if final and not books.rows:
-        raise SourceChanged(f"{books.source}: no rows in {books.files} files; nothing was ingested")
-    if final and not spool.offered:
-        reason, count, example = spool.worst()
+
+
+def _refuse_nothing(gathered: Gathered) -> None:
+    total, name = gathered.total, gathered.books.source
+    if not total.rows:
+        raise SourceChanged(f"{name}: no rows in {total.files} files; nothing was ingested")
+    if not total.offered:
+        reason, count, example = total.worst()
         raise SourceChanged(
-            f"{books.source}: none of {books.rows} rows became a pair; "
-            f"most often {reason} ({count}), first at {example}"
+            f"{name}: none of {total.rows} rows became a pair; most often {reason} ({count}), first at {example}"
         )
 
 
@@ -142,7 +169,18 @@ def _fingerprint(module: ModuleType, root: Root, limit: int | None) -> str:
 
 def _code(module: ModuleType) -> list[Path]:
     """The files that decide what a native row becomes: the source, what it borrows from others, the machinery."""
-    borrowed = {getattr(value, "__module__", None) for value in vars(module).values()}
-    modules = [sys.modules[name] for name in borrowed if name and name.startswith("sources.")]
-    files = {str(one.__file__) for one in (module, pairs.schema, pairs.media, *modules)}
-    return sorted({Path(file) for file in files} | set(Path(str(sources.__file__)).parent.glob("_*.py")))
+    modules, waiting = {"pairs.schema": pairs.schema, "pairs.media": pairs.media}, [module]
+    while waiting:
+        one = waiting.pop()
+        modules[one.__name__] = one
+        for value in vars(one).values():
+            name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            if (
+                isinstance(name, str)
+                and name.startswith("sources.")
+                and name not in modules
+                and name in sys.modules
+            ):
+                waiting.append(sys.modules[name])
+    files = {Path(one.__file__) for one in modules.values() if one.__file__}
+    return sorted(files | set(Path(str(sources.__file__)).parent.glob("_*.py")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,11 @@ from pairs.store import Store
 from sources._source import Source
 
 DEMO = "demo://"
+_FAULTS = (
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+    ("aiohttp", "ClientError"),
+)
 
 
 @dataclass(frozen=True)
@@ -22,10 +28,16 @@ class Root:
 
     fs: fsspec.AbstractFileSystem
     path: str
+    url: str  # opens the same place in another process
     revision: str  # a commit, or a hash of names and sizes where there is none
     files: dict[str, tuple[str, ...]]
     state: str  # changes when a file does: what a re-run compares
-    size: int  # bytes of all files
+    sizes: dict[str, int]  # bytes of each file
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(self.sizes.values())
 
     def below(self, file: str) -> str:
         """A file's path below the root."""
@@ -44,9 +56,10 @@ def find(source: Source, name: str, store: Store, path: str | None, splits: Sequ
     url = _url(source, name, store, path, commit)
     try:
         fs, root = fsspec.core.url_to_fs(url)
+        fs.invalidate_cache()  # a long-lived process would see the listing of its first look
         files = {split: _matches(fs, root.rstrip("/"), source.files[split]) for split in wanted}
         facts = [(file, fs.info(file)) for found in files.values() for file in found]
-    except OSError as error:
+    except network_faults() as error:
         if isinstance(error, FileNotFoundError):
             raise SourceChanged(f"{name}: {url} is not there; give the folder of its files as `path`") from None
         raise Unavailable(f"{name}: {url} does not answer: {type(error).__name__}: {error}") from error
@@ -62,8 +75,21 @@ def find(source: Source, name: str, store: Store, path: str | None, splits: Sequ
     sizes = [f"{file[start:]} {info.get('size')}" for file, info in facts]
     times = [f"{info.get('mtime')} {info.get('ETag')} {info.get('LastModified')}" for _, info in facts]
     revision = commit if path is None and commit else f"files:{_hash(sizes)[:12]}"
-    total = sum(int(info.get("size") or 0) for _, info in facts)
-    return Root(fs, root.rstrip("/"), revision, files, _hash([revision, *sizes, *times]), total)
+    state = _hash([revision, *sizes, *times])
+    in_bytes = {file: int(info.get("size") or 0) for file, info in facts}
+    return Root(fs, root.rstrip("/"), url, revision, files, state, in_bytes)
+
+
+def network_faults() -> tuple[type[Exception], ...]:
+    """What file systems raise when their place fails; those of S3 and HTTP are no `OSError`.
+
+    Looks only at packages that are loaded: what is not loaded has raised nothing.
+    """
+    found: list[type[Exception]] = [OSError]
+    for module, name in _FAULTS:
+        if module in sys.modules:
+            found.append(getattr(sys.modules[module], name))
+    return tuple(found)
 
 
 def _matches(fs: fsspec.AbstractFileSystem, root: str, patterns: Sequence[str]) -> tuple[str, ...]:

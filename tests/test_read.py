@@ -30,8 +30,9 @@ def pairs(row):
 PICTURED = """
 from pairs.schema import Pair
 from sources._source import Source
-source = Source(repo="nobody/toy", revision=None, files={"train": ("*.jsonl",)}, licence="MIT", label_source="human",
-    media=("pictures.zip", "loose"), example={"question": "q", "image": "a.png", "chosen": "a", "rejected": "b"})
+source = Source(repo="nobody/toy", revision=None, files={"train": ("*.jsonl",)}, licence="MIT",
+    label_source="human", media=("pictures.zip", "loose"),
+    example={"question": "q", "image": "a.png", "chosen": "a", "rejected": "b"})
 def pairs(row):
     yield Pair(prompt=row["question"], chosen=row["chosen"], rejected=row["rejected"], images=[row["image"]])
 """
@@ -48,7 +49,7 @@ def jsonl(records):
     return "".join(json.dumps(record) + "\n" for record in records)
 
 
-@pytest.fixture()
+@pytest.fixture
 def native(tmp_path):
     folder = tmp_path / "native"
     folder.mkdir()
@@ -245,8 +246,9 @@ def test_the_same_files_make_the_same_pairs_in_any_order_of_names(store, toy_sou
 GROUPED = """
 from pairs.schema import Pair
 from sources._source import Source
-source = Source(repo="nobody/toy", revision=None, files={"train": ("*.jsonl",)}, licence="MIT", label_source="human",
-    group_by=("prompt",), example={"rows": [{"prompt": "q", "reply": "a", "score": 1}]})
+source = Source(repo="nobody/toy", revision=None, files={"train": ("*.jsonl",)}, licence="MIT",
+    label_source="human", group_by=("prompt",),
+    example={"rows": [{"prompt": "q", "reply": "a", "score": 1}]})
 def pairs(row):
     worse, better = sorted(row["rows"], key=lambda reply: reply["score"])
     yield Pair(prompt=better["prompt"], chosen=better["reply"], rejected=worse["reply"])

@@ -1,0 +1,150 @@
+"""Archives of pictures read in place: zip, zip split into parts, and tar. Nothing is unpacked.
+
+Only regular members count; links and devices are as if they were not there. A member's name is looked up, never
+used as a path, so a name that points out of the archive leads nowhere.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import tarfile
+import zipfile
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import IO, Protocol, TypeVar
+
+import fsspec
+
+from pairs.errors import BadRow, SourceChanged
+from pairs.media import MAX_BYTES
+
+MAX_MEMBERS = 5_000_000
+SUFFIXES = (".zip", ".tar")
+_Member = TypeVar("_Member")
+_PACKED = (".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2")
+
+
+class Archive(Protocol):
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a member; None when there is none; `BadRow` when it is damaged or too large."""
+
+
+def open_archive(fs: fsspec.AbstractFileSystem, full: str) -> Archive | None:
+    """The archive at a path, or in parts beside it (name.zip_aa, name.zip_ab, ...); None when neither is there."""
+    if full.endswith(_PACKED):
+        if not fs.isfile(full):
+            return None
+        raise SourceChanged(f"{full} can only be read from its start; unpack it beside itself and move it away")
+    parts = (
+        [full] if fs.isfile(full) else sorted(fs.glob(f"{full}_[a-z][a-z]") + fs.glob(f"{full}.[0-9][0-9][0-9]"))
+    )
+    if fs.exists(full.removesuffix(".zip") + ".z01"):
+        raise SourceChanged(f"{full} spans several volumes; join them: zip --split-size 0 {full} --out joined.zip")
+    if not parts:
+        return None
+    try:
+        opened = fs.open(full, "rb") if parts == [full] else io.BufferedReader(_Joined(fs, parts), 1 << 16)
+        return _Tar(opened, full) if full.endswith(".tar") else _Zip(opened, full)
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
+        raise SourceChanged(f"{full}: {error}; download it again") from None
+
+
+class _Zip:
+    def __init__(self, opened: IO[bytes], name: str) -> None:
+        self._name = name
+        self._archive = zipfile.ZipFile(opened)
+        regular = [info for info in self._archive.infolist() if _regular(info)]
+        self._members = _by_name(((info.filename, info) for info in regular), name)
+
+    def read(self, path: str) -> bytes | None:
+        info = self._members.get(path)
+        if info is None:
+            return None
+        _check_size(path, info.file_size)
+        try:
+            return self._archive.read(info)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            raise BadRow("media_not_readable", f"{path} in {self._name}: {error}") from None
+
+
+def _regular(info: zipfile.ZipInfo) -> bool:
+    return not info.is_dir() and stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
+
+
+class _Tar:
+    """Members by their place in the file: the index is read once, each member with one seek."""
+
+    def __init__(self, opened: IO[bytes], name: str) -> None:
+        self._opened = opened
+        self._members = _by_name(_tar_members(opened), name)
+
+    def read(self, path: str) -> bytes | None:
+        place = self._members.get(path)
+        if place is None:
+            return None
+        offset, size = place
+        _check_size(path, size)
+        self._opened.seek(offset)
+        data = self._opened.read(size)
+        if len(data) < size:
+            raise BadRow("media_not_readable", f"{path}: the archive ends inside it")
+        return data
+
+
+def _tar_members(opened: IO[bytes]) -> Iterator[tuple[str, tuple[int, int]]]:
+    with tarfile.open(fileobj=opened, mode="r:") as archive:
+        for member in archive:
+            archive.members = []  # else it keeps every header
+            if member.isreg() and not member.issparse():
+                yield member.name.removeprefix("./"), (member.offset_data, member.size)
+
+
+def _by_name(members: Iterator[tuple[str, _Member]], archive: str) -> dict[str, _Member]:
+    """Members under their names, and without their first folder: archives often hold one that rows do not name."""
+    found: dict[str, _Member] = {}
+    for number, (name, member) in enumerate(members):
+        if number >= MAX_MEMBERS:
+            raise SourceChanged(f"{archive}: over {MAX_MEMBERS} members")
+        found.setdefault(name, member)
+        found.setdefault(name.partition("/")[2], member)
+    return found
+
+
+def _check_size(path: str, size: int) -> None:
+    if size > MAX_BYTES:
+        raise BadRow("image_size", f"{path} has {size} bytes, at most {MAX_BYTES}")
+
+
+class _Joined(io.RawIOBase):
+    """Several files one after the other, as one that can seek."""
+
+    def __init__(self, fs: fsspec.AbstractFileSystem, parts: list[str]) -> None:
+        self._files = [fs.open(part, "rb") for part in parts]
+        self._starts = list(accumulate((int(fs.size(part)) for part in parts), initial=0))
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._starts[-1]}[whence]
+        if base + offset < 0:
+            raise OSError("seek before the start")
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if self._at >= self._starts[-1]:
+            return 0
+        part = bisect_right(self._starts, self._at) - 1
+        self._files[part].seek(self._at - self._starts[part])
+        data = self._files[part].read(min(len(buffer), self._starts[part + 1] - self._at))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
