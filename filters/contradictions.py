@@ -1,7 +1,8 @@
-"""The same two completions, labelled both ways under the same criterion, within a source or across sources.
+"""Labels that cannot all be right: two completions labelled both ways, and cycles (A over B, B over C, C over A),
+within a source or across sources.
 
-One of two such labels is wrong, and a Bradley-Terry loss over both only pulls them together. Opposed labels under
-two criteria (more helpful, less harmless) are no contradiction.
+At least one label of each is wrong, and a Bradley-Terry loss over all of them only pulls the rewards together.
+Opposed labels under two criteria (more helpful, less harmless) are no contradiction.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from filters._clusters import clusters
-from filters._decisions import decisions
+from filters._cycles import cycles
+from filters._decisions import KEY, decisions
 
 SIGNAL = pa.schema(
     [
@@ -22,6 +24,10 @@ SIGNAL = pa.schema(
         # Rows (source, pair_id) that say the same, and that say the opposite.
         pa.field("for_label", pa.int32(), nullable=False),
         pa.field("against_label", pa.int32(), nullable=False),
+        # Of a label on a cycle, opposed labels included: the least id of the completions that all lead to each
+        # other, and how many they are. Null: on no cycle.
+        pa.field("component", pa.string()),
+        pa.field("component_size", pa.int32()),
     ]
 )
 
@@ -33,20 +39,32 @@ class Rule(BaseModel, extra="forbid"):
         "`duplicates`, which leaves one row for each label); first_source: all but the label of the source that "
         "the recipe names first, both when that source says both",
     )
-
-
-def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
-    return clusters(pairs).select(
-        "pair_id", "cluster", pl.col("rows_for").alias("for_label"), pl.col("rows_against").alias("against_label")
+    cycles: Literal["drop", "keep"] = Field(
+        "drop", description="what becomes of the labels on a cycle of three or more completions that is left then"
     )
 
 
-def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
-    """Drops `contradiction`, `contradiction_minority`, `contradiction_tie` or `contradiction_later_source`.
+def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
+    counted = clusters(pairs).select("pair_id", "cluster", for_label="rows_for", against_label="rows_against")
+    return counted.join(cycles(pairs).lazy(), on="pair_id", how="left")
 
-    Only rows that are still in are counted. `value` is the share of a cluster's rows that say the opposite, `by`
-    the pair that says it.
+
+def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
+    """Drops `contradiction`, `contradiction_minority`, `contradiction_tie` or `contradiction_later_source`, with
+    the share of a cluster's rows that say the opposite as `value` and the pair that says it as `by`; then
+    `preference_cycle`, with the number of completions that lead to each other as `value`.
+
+    Only rows that are still in are counted.
     """
+    opposed = _opposed(survivors, params)
+    if params.cycles == "keep":
+        return opposed
+    left = survivors.join(opposed, on=KEY, how="anti").filter(pl.col("component").is_not_null())
+    on_cycle = left.drop("component", "component_size").join(cycles(left.lazy()), on="pair_id")
+    return pl.concat([opposed, decisions(on_cycle, "drop", "preference_cycle", "component_size")])
+
+
+def _opposed(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     labels = survivors.group_by("cluster", "pair_id").agg(
         pl.len().alias("votes"), pl.col("source_order").min().alias("first")
     )

@@ -120,6 +120,8 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
         tables["groups"] = signals(store, recipe, "groups")
     if "rewards" in wanted:
         tables["rewards"] = store.scan("rewards", model)
+    if "media" in wanted:
+        tables["media"] = store.scan("media", list(recipe.sources))
     found = _apply.run_signal(name, tables)
     labelled = found.add_column(0, "mixture", [[recipe.name] * found.num_rows])
     store.replace(table, recipe.name, labelled, {"fingerprint": fingerprint, "rows": str(found.num_rows)})

@@ -31,7 +31,7 @@ def test_the_planted_contradiction_is_found_and_names_the_other_side():
         ("a", ids[0], "contradiction", 0.5, ids[1]),
         ("b", ids[1], "contradiction", 0.5, ids[0]),
     ]
-    counts = {pair_id: (for_, against) for pair_id, _, for_, against in signal.rows()}
+    counts = {pair_id: (for_, against) for pair_id, _, for_, against, *_ in signal.rows()}
     assert counts == {ids[0]: (1, 1), ids[1]: (1, 1), ids[2]: (1, 0), ids[3]: (1, 0)}
 
 

@@ -1,0 +1,217 @@
+"""Pictures: groups found on real files, hashing speed, and all near pairs among a million hashes.
+
+`python -m bench.images`. Real files: PREFMILL_REAL_DATA, by default ../shared/data beside the checkout. imagededup
+is run by the Python that IMAGEDEDUP_PYTHON names, one that has it installed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import imagehash
+import numpy as np
+import polars as pl
+from PIL import Image
+
+from bench import _measure
+from filters._hamming import close_pairs
+from filters._pictures import GROUP_DISTANCE, picture_groups
+from pairs.errors import BadRow
+from pairs.media import check_image
+
+REAL = Path(os.environ.get("PREFMILL_REAL_DATA", Path(__file__).parents[2] / "shared" / "data")) / "images"
+PICTURES = 60
+HASHES = 1_000_000
+TREE = 20_000  # hashes in the BK-tree
+QUERIES = 200
+_DEDUP = """
+import json, sys
+from pathlib import Path
+from imagededup.methods import PHash
+hasher, out = PHash(verbose=False), {}
+for path in json.load(sys.stdin):
+    try:
+        out[path] = hasher.encode_image(image_file=Path(path))
+    except Exception:
+        out[path] = None
+print(json.dumps(out))
+"""
+
+
+def main() -> None:
+    groups, precision, recall = _groups()
+    hashing, faster = _hashing()
+    search, against_tree = _search()
+    last = (
+        f"RESULT group_precision={precision:.4f} group_recall={recall:.4f} "
+        f"vs_imagehash={faster:.2f} hamming_vs_bktree={against_tree:.0f}"
+    )
+    _measure.keep("images", [*groups, "", *hashing, "", *search, last])
+
+
+def _groups() -> tuple[list[str], float, float]:
+    with (REAL / "near_duplicate_groups.tsv").open() as file:
+        known = {str(REAL / row["path"]): row["group"] for row in csv.DictReader(file, delimiter="\t")}
+    ours, plain = {}, {}
+    for path in known:
+        data = Path(path).read_bytes()
+        try:
+            ours[path] = check_image(data)
+        except BadRow:
+            continue
+        plain[path] = _plain_or_none(data)
+    media = pl.LazyFrame(
+        {"media_id": [each.media_id for each in ours.values()], "phash": [each.phash for each in ours.values()]}
+    )
+    lines = [f"{len(ours)} of {len(known)} real pictures can be read; pairs of pictures in one group:"]
+    scores = {}
+    for turns in (False, True):
+        group = dict(picture_groups(media, turns=turns).select("media_id", "group").iter_rows())
+        labels = {path: group[each.media_id] for path, each in ours.items()}
+        scores[turns] = _agreement(known, labels)
+        name = f"picture_groups, distance {GROUP_DISTANCE}" + (", turns" if turns else "")
+        lines.append(f"  {name:<36} {_shown(scores[turns])}")
+    lines.append(f"  {'plain imagehash, same distance':<36} {_shown(_near(known, plain))}")
+    python = os.environ.get("IMAGEDEDUP_PYTHON")
+    if not python:
+        return [*lines, "  imagededup: not installed (IMAGEDEDUP_PYTHON names no Python)"], *scores[False]
+    made = subprocess.run(
+        [python, "-c", _DEDUP], input=json.dumps(list(ours)), capture_output=True, text=True, check=True
+    )
+    answer = json.loads(made.stdout.splitlines()[-1])
+    theirs = {path: None if value is None else int(value, 16) for path, value in answer.items()}
+    lines.append(f"  {'imagededup PHash, same distance':<36} {_shown(_near(known, theirs))}")
+    return lines, *scores[False]
+
+
+def _shown(score: tuple[float, float]) -> str:
+    return f"precision {score[0]:.4f}  recall {score[1]:.4f}"
+
+
+def _agreement(known: dict[str, str], labels: dict[str, str]) -> tuple[float, float]:
+    true, given = (np.array([each[path] for path in labels]) for each in (known, labels))
+    return _score(true, given[:, None] == given[None])
+
+
+def _near(known: dict[str, str], hashes: dict[str, int | None]) -> tuple[float, float]:
+    """Of all pairs within the distance: better for the peer than any grouping that cuts some of them."""
+    values = np.array([value or 0 for value in hashes.values()], np.uint64)
+    there = np.array([value is not None for value in hashes.values()])
+    near = np.bitwise_count(values[:, None] ^ values[None]) <= GROUP_DISTANCE
+    return _score(np.array([known[path] for path in hashes]), near & there[:, None] & there)
+
+
+def _score(true: np.ndarray, found: np.ndarray) -> tuple[float, float]:
+    upper = np.triu_indices(len(true), 1)
+    same, found = (true[:, None] == true[None])[upper], found[upper]
+    both = float((same & found).sum())
+    return both / float(found.sum()), both / float(same.sum())
+
+
+def _hashing() -> tuple[list[str], float]:
+    files = [_photo(seed) for seed in range(PICTURES)]
+    times, hashes = {}, {}
+    for name, work in {"ours": lambda data: check_image(data).phash, "plain": _plain}.items():
+        rounds = []
+        for _ in range(3):
+            started = time.process_time()
+            hashes[name] = [int(work(data), 16) for data in files]
+            rounds.append(time.process_time() - started)
+        times[name] = float(np.median(rounds)) / PICTURES
+    away = np.array([(one ^ two).bit_count() for one, two in zip(hashes["ours"], hashes["plain"], strict=True)])
+    faster = times["plain"] / times["ours"]
+    size = np.mean([len(data) for data in files]) / 1000
+    return [
+        f"{PICTURES} generated JPEGs of 1280x960, {size:.0f} KB on average, median of 3 rounds, one core:",
+        f"  check_image (checks, id and hash)  {_speed(times['ours'])}",
+        f"  imagehash.phash(Image.open(...))   {_speed(times['plain'])}",
+        f"  {faster:.2f} times faster; {100 * float((away <= 2).mean()):.1f}% within 2 bits of plain imagehash",
+    ], faster
+
+
+def _speed(seconds: float) -> str:
+    return f"{1000 * seconds:6.2f} ms CPU  {1 / seconds:6.0f} per s"
+
+
+def _plain_or_none(data: bytes) -> int | None:
+    try:
+        return int(_plain(data), 16)
+    except (OSError, ValueError):  # modes that plain imagehash cannot turn grey
+        return None
+
+
+def _plain(data: bytes) -> str:
+    return str(imagehash.phash(Image.open(io.BytesIO(data))))
+
+
+def _photo(seed: int) -> bytes:
+    """Blurred shapes of all sizes with grain, as a JPEG."""
+    random = np.random.default_rng(seed)
+    pixels = np.zeros((960, 1280, 3))
+    for cells in (4, 12, 40, 160):
+        noise = Image.fromarray(random.integers(0, 255, (cells, cells * 4 // 3, 3), np.uint8))
+        pixels += np.asarray(noise.resize((1280, 960), Image.Resampling.BICUBIC)) / cells**0.5
+    pixels = (pixels - pixels.min()) / np.ptp(pixels) * 240 + random.normal(0, 4, pixels.shape)
+    out = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def _search() -> tuple[list[str], float]:
+    hashes = _hashes(HASHES)
+    lines = [f"all pairs among {len(hashes)} hashes, 2% of them planted near another:"]
+    cost = {}
+    for distance in (4, 8):
+        started = time.process_time()
+        found = sum(len(left) for left, _, _ in close_pairs(hashes, distance))
+        cost[distance] = time.process_time() - started
+        lines.append(f"  close_pairs, distance {distance}: {cost[distance]:8.2f} s CPU, {found} pairs")
+    tree, query = _tree_seconds(hashes[:TREE])
+    # Optimistic for the tree: the time of a query grows with the tree, here it is held at that of the small one.
+    whole = (tree / TREE + query) * len(hashes)
+    lines.append(
+        f"  BK-tree, distance 4: {whole:8.0f} s CPU at {len(hashes)}, EXTRAPOLATED in proportion from "
+        f"{TREE} hashes and {QUERIES} queries ({1000 * query:.2f} ms a query)"
+    )
+    return lines, whole / cost[4]
+
+
+def _hashes(count: int) -> np.ndarray:
+    random = np.random.default_rng(0)
+    hashes = random.integers(0, 2**64, count, np.uint64)
+    near = hashes[random.integers(0, count, count // 50)]
+    for _ in range(4):
+        near = near ^ (np.uint64(1) << random.integers(0, 64, len(near)).astype(np.uint64))
+    hashes[random.choice(count, len(near), replace=False)] = near
+    return random.permutation(np.unique(hashes))
+
+
+def _tree_seconds(hashes: np.ndarray) -> tuple[float, float]:
+    """CPU seconds to build a BK-tree, and for one query within 4 bits."""
+    values = hashes.tolist()
+    started = time.process_time()
+    root: tuple[int, dict] = (values[0], {})
+    for value in values[1:]:
+        node = root
+        while (step := (value ^ node[0]).bit_count()) in node[1]:
+            node = node[1][step]
+        node[1][step] = (value, {})
+    built = time.process_time() - started
+    started = time.process_time()
+    for value in values[:QUERIES]:
+        waiting = [root]
+        while waiting:
+            own, below = waiting.pop()
+            step = (value ^ own).bit_count()
+            waiting += [child for away, child in below.items() if abs(away - step) <= 4]
+    return built, (time.process_time() - started) / QUERIES
+
+
+if __name__ == "__main__":
+    main()
