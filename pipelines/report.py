@@ -77,6 +77,7 @@ def _context(store: Store, recipe: Recipe, made: Plan, found: Mapping[str, Any])
         "drops": looks.drops(made),
         "lengths": lengths(store, recipe, made),
         "disagreement": disagreement(store, recipe),
+        "overlap": overlap(store, recipe),
         "planted": [vars(one) for one in planted.planted(store, recipe)],
         "evaluation": [_evaluation(found)] if found else [],
         "examples": _examples(store, recipe, made),
@@ -123,6 +124,13 @@ def disagreement(store: Store, recipe: Recipe) -> list[dict[str, Any]]:
     )
     rows = train.join(signal, on="pair_id", how="left", maintain_order="left")
     return list(filters.load("reward_disagreement").report(rows, params).to_dicts())
+
+
+def overlap(store: Store, recipe: Recipe) -> list[dict[str, Any]]:
+    """A row per source and benchmark that share something: how many pairs, and by which part."""
+    signal = steps.signals(store, recipe, "contamination").collect()
+    rows = steps.pairs(store, recipe).select("source", "pair_id", "role").collect()
+    return list(filters.load("contamination").overlap(signal, rows).to_dicts())
 
 
 def _examples(store: Store, recipe: Recipe, made: Plan) -> list[tuple[str, list[dict[str, str]]]]:
