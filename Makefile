@@ -6,7 +6,7 @@ export DAGSTER_HOME := $(CURDIR)
 export PYTHONWARNINGS := ignore::UserWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-duplicates clean
+.PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-duplicates bench-curation clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ bench-images: install ## picture groups, hashing and the search for near hashes
 
 bench-duplicates: install ## near-duplicate texts: quality, and speed beside other tools
 	$(BIN)/python -m bench.duplicates
+
+bench-curation: install ## what each curation rule is worth on real data with planted noise
+	$(BIN)/python -m bench.curation
 
 clean: ## remove the store, the run history and the environment
 	rm -rf .venv .prefmill .dagster .dagster-run.yaml

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,37 +13,56 @@ from filters._strata import strata
 _BINS = 10  # strata of the length difference
 _MIN_SIDE = 10  # pairs on the smaller side of a stratum, for its median to say something
 _Z = 1.96  # 95%
+FLIP_LIMIT = 0.45  # at one half margins and labels would have nothing to do with each other
+_DOUBT = 20.0  # a flip rate of 10% must make the labels e**2 times as likely as none does
+_SIZES = 400  # of margins that the fit tells apart
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """`probabilities` `[pairs]` of the labels as they are; None when `abstains` says why there are none."""
+    """`probabilities` `[pairs]` of the labels as they are; None when `abstains` says why there are none.
+
+    `flip_rate` is the estimated share of wrong labels, `temperature` belongs to it.
+    """
 
     agreement: float | None = None
     agreement_low: float | None = None
     temperature: float | None = None
+    flip_rate: float | None = None
     abstains: str | None = None
     probabilities: np.ndarray | None = None
 
 
-def judge(margins: np.ndarray, differences: np.ndarray | None, min_pairs: int, min_agreement: float) -> Judgement:
-    """Reward margins `[pairs]` (chosen less rejected, finite) of one source, judged at equal length when length
-    differences `[pairs]` are given.
+def judge(views: Sequence[np.ndarray], min_pairs: int, min_agreement: float) -> Judgement:
+    """What several views of one source's pairs, each reward margins `[pairs]` (chosen less rejected, finite),
+    tell of its labels: the one that finds most of them wrong counts, because a view errs by finding too few. A
+    weak model cannot tell noise from its own doubt, and one that learned the labels has begun to believe them.
+
+    The first view speaks for agreement.
     """
-    if len(margins) < min_pairs:
+    count = len(views[0])
+    if count < min_pairs:
         return Judgement(abstains="too_few_scored_pairs")
-    if differences is not None:
-        bias = length_share(margins, differences)
-        if bias is None:
-            return Judgement(abstains="label_follows_length")
-        margins = margins - bias
-    agreement = float((np.sign(margins) + 1).mean() / 2)
-    low = wilson_low(agreement, len(margins))
-    temperature = fit_temperature(margins)
-    if low < min_agreement or temperature is None:
-        return Judgement(agreement, low, temperature, "rewards_disagree_too_often")
-    probabilities = np.exp(-np.minimum(np.logaddexp(0, -margins / temperature), 700.0))  # above 0
-    return Judgement(agreement, low, temperature, None, probabilities)
+    agreement = float((np.sign(views[0]) + 1).mean() / 2)
+    low = wilson_low(agreement, count)
+    best: tuple[np.ndarray, float, float] | None = None
+    for margins in views:
+        share = float((np.sign(margins) + 1).mean() / 2)
+        fitted = fit_noise(margins) if wilson_low(share, count) >= min_agreement else None
+        if fitted is not None and (best is None or fitted[1] > best[2]):
+            best = (margins, *fitted)
+    if best is None:
+        return Judgement(agreement, low, abstains="rewards_disagree_too_often")
+    return Judgement(agreement, low, best[1], best[2], None, label_right(*best))
+
+
+def label_right(margins: np.ndarray, temperature: float, flip_rate: float) -> np.ndarray:
+    """Probabilities `[pairs]` that labels are right, by Bayes: a model that finds the better completion with
+    p = sigmoid(margin / T), and labels of which a share e was flipped: (1 - e) p / ((1 - e) p + e (1 - p)).
+    """
+    odds = margins / temperature + math.log1p(-flip_rate) - math.log(max(flip_rate, 1e-300))
+    right: np.ndarray = np.exp(-np.minimum(np.logaddexp(0, -odds), 700.0))  # above 0
+    return right
 
 
 def length_share(margins: np.ndarray, differences: np.ndarray) -> np.ndarray | None:
@@ -76,18 +96,42 @@ def wilson_low(share: float, count: int) -> float:
     return (centre - spread) / (1 + _Z**2 / count)
 
 
-def fit_temperature(margins: np.ndarray) -> float | None:
-    """The T that makes the labels most likely under p = sigmoid(margin / T): logistic regression without an
-    intercept. None when the margins speak against the labels as a whole.
+def fit_noise(margins: np.ndarray) -> tuple[float, float] | None:
+    """The temperature T and the share e of flipped labels that are most probable when a label agrees with its
+    margin with probability (1 - e) sigmoid(|margin| / T) + e sigmoid(-|margin| / T).
 
-    When not one margin is negative every T is beaten by a smaller one; a thousandth of their scale is returned.
+    e is below `FLIP_LIMIT` and has the prior exp(-`_DOUBT` e), which some hundred pairs do not outweigh. None when
+    the margins speak against the labels as a whole. When not one margin is negative every T is beaten by a
+    smaller one; one that is some fiftieth of their scale is returned.
     """
-    scale = float(np.abs(margins).mean())
-    if margins.sum() <= 0:
+    if margins.sum() <= 0:  # nil margins as well
         return None
-    low, high = 0.0, 1000.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        slope = (margins * np.exp(-np.logaddexp(0, middle * margins / scale))).sum()
-        low, high = (middle, high) if slope > 0 else (low, middle)
-    return scale / high
+    scale = float(np.abs(margins).mean())
+    sizes, agreeing, opposed = _binned(margins / scale)
+
+    def best(inverses: np.ndarray, rates: np.ndarray) -> tuple[float, float]:
+        right = np.exp(-np.logaddexp(0, -inverses[:, None] * sizes))  # [inverses, bins]
+        gains = []
+        for rate in rates:
+            agree = rate + (1 - 2 * rate) * right
+            against = np.maximum(1 - agree, 1e-300)
+            gains.append(np.log(agree) @ agreeing + np.log(against) @ opposed - _DOUBT * rate)
+        place, column = np.unravel_index(np.argmax(np.stack(gains, axis=1)), (len(inverses), len(rates)))
+        return float(inverses[place]), float(rates[column])
+
+    inverse, rate = best(np.geomspace(1e-2, 1e3, 61), np.arange(0, FLIP_LIMIT, 0.02))
+    near = np.unique(np.clip(rate + np.arange(-0.02, 0.0201, 0.002), 0, FLIP_LIMIT))
+    inverse, rate = best(inverse * np.geomspace(1 / 1.3, 1.3, 61), near)
+    return scale / inverse, rate
+
+
+def _binned(units: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean sizes of margins in at most `_SIZES` quantile bins, and the numbers of positive and negative ones in
+    each, zeros counting half: the fit costs the same however many pairs there are.
+    """
+    order = np.argsort(np.abs(units), kind="stable")
+    sizes, signs = np.abs(units)[order], np.sign(units)[order]
+    starts = np.unique(np.arange(_SIZES) * len(units) // _SIZES)
+    counts = np.diff(np.append(starts, len(units)))
+    agreeing = (np.add.reduceat(signs, starts) + counts) / 2
+    return np.add.reduceat(sizes, starts) / counts, agreeing, counts - agreeing

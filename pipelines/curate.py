@@ -35,18 +35,23 @@ signals = [_signal_asset(name) for name in filters.names()]
 
 @dg.asset(deps=[PAIRS_ASSET, "groups"], group_name="signals", kinds={"pytorch", "deltalake"}, pool=GPU)
 def rewards(context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
-    """One reward per completion from a seed reward model, each completion once, whatever the number of its pairs.
+    """One reward per completion and seed reward model, each completion once, whatever the number of its pairs.
 
-    The embedded model is cross-fitted by group: no completion is judged by a model that saw its prompt. Rewards
-    are kept by completion and model, so a second run scores nothing. Nothing is scored when no rule reads rewards.
+    The embedded model judges twice: cross-fitted by group, so that no completion is judged by a model that saw its
+    prompt, and by how early in training it agrees with the label. Rewards are kept by completion and model, so a
+    second run scores nothing. Nothing is scored when no rule reads rewards.
     """
     with one_line_failures():
         done = steps.score(store.open(), mixture.load())
-    if done is None:
-        return dg.MaterializeResult(metadata={"scored": 0, "note": "no rule of the mixture reads rewards"})
-    context.log.info(f"rewards: {done.scored:,} completions scored, {done.cached:,} known from before")
+    scored, cached = sum(books.scored for books in done), sum(books.cached for books in done)
+    context.log.info(f"rewards: {scored:,} scored by {len(done)} models, {cached:,} known from before")
     return dg.MaterializeResult(
-        metadata={"scored": done.scored, "cached": done.cached, "unscored": done.unscored, "model": done.model}
+        metadata={
+            "scored": scored,
+            "cached": cached,
+            "unscored": sum(books.unscored for books in done),
+            "models": ", ".join(books.model for books in done) or "no rule of the mixture reads rewards",
+        }
     )
 
 

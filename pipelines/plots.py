@@ -61,7 +61,7 @@ def reward_margins(margins: np.ndarray, kept: np.ndarray) -> bytes:
     axes.hist(margins[kept], bins, histtype="step", color=AFTER, linewidth=1.8, label=f"kept {int(kept.sum()):,}")
     axes.axvline(0, color="black", linewidth=0.8)
     against = float(np.mean(margins < 0)) if len(margins) else 0.0
-    axes.set_xlabel("reward margin: reward of chosen less reward of rejected")
+    axes.set_xlabel("reward margin in log-odds of the label, mean over models")
     axes.set_ylabel("pairs")
     axes.set_title(f"Reward margin: the model disagrees with {against:.0%} of the labels")
     axes.legend(frameon=False, loc="upper left")

@@ -139,39 +139,39 @@ def _code(name: str) -> str:
     return hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=16).hexdigest()
 
 
-def reward_model(store: Store, recipe: Recipe) -> RewardModel | None:
-    """The model that judges the recipe's pairs: a saved one, or the embedded one, cross-fitted on the pairs
-    themselves. None when no rule of the recipe reads rewards."""
+def reward_models(store: Store, recipe: Recipe) -> list[RewardModel]:
+    """The models that judge the recipe's pairs: a saved one, or the embedded one twice, cross-fitted on the pairs
+    themselves and watched while it learns them. None when no rule of the recipe reads rewards."""
     if not any("rewards" in reads(name) for name in recipe.rules):
-        return None
+        return []
     if recipe.rewards.model != "embedded":
         from rewards.load import load_reward_model
 
-        return load_reward_model(recipe.rewards.model)
+        return [load_reward_model(recipe.rewards.model)]
+    from rewards.dynamics import dynamics
     from rewards.embedded import cross_fit
 
     # A seed model that trained on benchmarks would leak them into every decision.
     seen = training(store, recipe).join(signals(store, recipe, "groups"), on="pair_id", how="left")
-    return cross_fit(seen, store.media, folds=recipe.rewards.folds, seed=recipe.seed)
+    return [
+        cross_fit(seen, store.media, folds=recipe.rewards.folds, seed=recipe.seed),
+        dynamics(seen, store.media, seed=recipe.seed),
+    ]
 
 
-def score(store: Store, recipe: Recipe) -> ScoreBooks | None:
-    """Score each completion of the recipe's training pairs that has no reward yet; None when no rule asks."""
+def score(store: Store, recipe: Recipe) -> list[ScoreBooks]:
+    """Score each completion of the recipe's training pairs that has no reward yet, by every model."""
     from rewards.score import completions_of
     from rewards.score import score as run
 
-    model = reward_model(store, recipe)
-    if model is None:
-        return None
     wanted = completions_of(training(store, recipe))
-    done = run(store, model, wanted, progress=sys.stderr.isatty())
-    notes.write(store, "scored", recipe.name, {"model": done.model})
+    done = [run(store, model, wanted, progress=sys.stderr.isatty()) for model in reward_models(store, recipe)]
+    notes.write(store, "scored", recipe.name, {"models": [books.model for books in done]})
     return done
 
 
 def _scored_by(store: Store, recipe: Recipe) -> list[str]:
-    noted = notes.read(store, "scored", recipe.name)
-    return [noted["model"]] if noted else []
+    return list(notes.read(store, "scored", recipe.name).get("models", []))
 
 
 def candidates(store: Store, recipe: Recipe) -> pl.DataFrame:

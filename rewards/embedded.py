@@ -56,8 +56,7 @@ class EmbeddedModel:
         return np.ones(len(items), bool)
 
     def rewards(self, items: Sequence[Item]) -> np.ndarray:
-        parts = [self.judge(features(items[start : start + _BATCH])) for start in range(0, len(items), _BATCH)]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return in_batches(items, self.judge)
 
     def judge(self, rows: Features) -> np.ndarray:
         """Rewards of rows of features, float32 [rows]."""
@@ -99,6 +98,12 @@ class EmbeddedModel:
         head = HashedHead(settings.hidden, settings.seed)
         head.load_state_dict(load_file(folder / "model.safetensors"))
         return cls(head, settings)
+
+
+def in_batches(items: Sequence[Item], judge: Callable[[Features], np.ndarray]) -> np.ndarray:
+    """Rewards of items, float32 [items], with the features of few of them in memory at a time."""
+    parts = [judge(features(items[start : start + _BATCH])) for start in range(0, len(items), _BATCH)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -167,28 +172,33 @@ def cross_fit(
     are too few groups to fill every fold.
     """
     settings = replace(settings or HeadSettings(), seed=seed)
-    keys = (
-        pairs.select("pair_id", "chosen_id", "rejected_id", "group_id")
-        .collect()
-        .group_by("pair_id", "chosen_id", "rejected_id")
-        .agg(pl.col("group_id").min())
-        .sort("pair_id")
-    )
+    keys = pair_keys(pairs)
     if keys["group_id"].null_count():
         raise PrefmillError(
             "pairs without group_id cannot be cross-fitted; compute the groups of these sources first"
         )
     keys = _with_folds(keys, folds, seed)
     fold_of = _fold_of(keys)
-    keys = _capped(keys, trained_pairs, seed)
+    keys = capped(keys, trained_pairs, seed)
     if keys["fold"].n_unique() < folds:
         raise PrefmillError(
             f"{len(keys)} pairs in {keys['group_id'].n_unique()} groups leave one of {folds} folds empty; "
             "add pairs or lower folds"
         )
     text = [f"{VERSION} {settings.key()} folds={folds} held_out={HELD_OUT}"]
-    fingerprint = _digest([*text, *(keys["pair_id"] + " " + keys["group_id"])])
+    fingerprint = digest_of([*text, *(keys["pair_id"] + " " + keys["group_id"])])
     return CrossFit(f"cross-fit-{fingerprint}", pairs, media, keys, fold_of, folds, settings)
+
+
+def pair_keys(pairs: pl.LazyFrame) -> pl.DataFrame:
+    """`pair_id, chosen_id, rejected_id, group_id`, each pair once, sorted; of several groups the smallest id."""
+    return (
+        pairs.select("pair_id", "chosen_id", "rejected_id", "group_id")
+        .collect()
+        .group_by("pair_id", "chosen_id", "rejected_id")
+        .agg(pl.col("group_id").min())
+        .sort("pair_id")
+    )
 
 
 def _with_folds(keys: pl.DataFrame, folds: int, seed: int) -> pl.DataFrame:
@@ -214,7 +224,8 @@ def _fold_of(keys: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _capped(keys: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
+def capped(keys: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
+    """At most so many rows of `pair_keys`, those with the smallest keyed hash of the pair's id."""
     if len(keys) <= most:
         return keys
     rank = pl.Series("rank", [_share(f"train {seed}", pair) for pair in keys["pair_id"]])
@@ -247,7 +258,8 @@ def _share(salt: str, key: str) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-def _digest(lines: Iterable[str]) -> str:
+def digest_of(lines: Iterable[str]) -> str:
+    """Hash of lines, hex."""
     digest = hashlib.blake2b(digest_size=8)
     for line in lines:
         digest.update(line.encode() + b"\n")

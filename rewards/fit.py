@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -78,8 +78,16 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def fit(train: PairRows, held_out: PairRows | None, settings: HeadSettings) -> Fit:
-    """Train a head; with held-out pairs the head of the epoch with the lowest loss there is kept."""
+def fit(
+    train: PairRows,
+    held_out: PairRows | None,
+    settings: HeadSettings,
+    after_epoch: Callable[[int, HashedHead], None] | None = None,
+) -> Fit:
+    """Train a head; with held-out pairs the head of the epoch with the lowest loss there is kept.
+
+    `after_epoch` sees the number of each epoch, from 1, and the head as it then is.
+    """
     import torch
 
     from rewards.head import HashedHead, bradley_terry
@@ -103,6 +111,8 @@ def fit(train: PairRows, held_out: PairRows | None, settings: HeadSettings) -> F
                 optimizer.step()
                 right = (margin.detach() > 0).float().mean()
                 result.curve.append((len(result.curve), float(loss.detach()), float(right)))
+            if after_epoch is not None:
+                after_epoch(epoch + 1, head)
             if held_out is None or not len(held_out):
                 continue
             result.held_out.append(_loss(head, held_out))

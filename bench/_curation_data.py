@@ -1,0 +1,172 @@
+"""Real pairs for `bench.curation`, read through the project's own sources, and noise planted in them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from filters import _apply
+from pairs.store import Store
+from rewards.embedded import pair_keys, training_rows
+from rewards.features import Features
+from rewards.fit import HeadSettings, PairRows, fit
+from sources._read import ingest
+
+REAL_DATA = Path(os.environ.get("PREFMILL_REAL_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
+SOURCES = {
+    "rm_bench": ("rm-bench", None),
+    "hh_rlhf": ("hh-rlhf", ["test"]),
+    "ukp_convarg": ("ukp-convarg1-strict", None),
+    "pandalm": ("pandalm", None),
+    "auto_j": ("prometheus-eval", None),
+}
+SETS = {
+    "R": ["rm_bench"],
+    "HH": ["hh_rlhf"],
+    "U": ["ukp_convarg"],
+    "P": ["pandalm", "auto_j"],
+    "M": ["rm_bench", "ukp_convarg", "pandalm"],
+}
+TRAIN, TEST = 1000, 800
+NOISES = ("none", "uniform 10", "uniform 20", "uniform 30", "length", "ambiguous", "one source")
+_WIDTH = 220  # of the random projection that the trainers see beside the dense measures
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """`table` has source, pair_id, chosen_id, rejected_id, group_id, chosen and rejected of each pair in order;
+    `difference` int64 `[pairs]` counts characters, chosen less rejected; `inputs` float32 `[2, pairs, width]` are
+    frozen features of chosen and rejected."""
+
+    table: pl.DataFrame
+    rows: PairRows
+    difference: np.ndarray
+    inputs: np.ndarray
+    clear: np.ndarray  # how clearly the better one is better, by a model of all clean labels
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def take(self, places: np.ndarray) -> Pairs:
+        taken = (self.rows.take(places), self.difference[places], self.inputs[:, places], self.clear[places])
+        return Pairs(self.table[places], *taken)
+
+    def flipped(self, flips: np.ndarray) -> Pairs:
+        """The same pairs with the labels of `flips` (bool `[pairs]`) turned round."""
+        both = Features.joined([self.rows.chosen, self.rows.rejected])
+        first = np.arange(len(self)) + np.where(flips, len(self), 0)
+        second = np.arange(len(self)) + np.where(flips, 0, len(self))
+        rows = replace(self.rows, chosen=both.take(first), rejected=both.take(second))
+        turned = pl.Series(flips)
+        sides = [
+            pl.when(turned)
+            .then(pl.col(f"{other}{what}"))
+            .otherwise(pl.col(f"{side}{what}"))
+            .alias(f"{side}{what}")
+            for side, other in (("chosen", "rejected"), ("rejected", "chosen"))
+            for what in ("", "_id")
+        ]
+        inputs = np.where(flips[None, :, None], self.inputs[::-1], self.inputs)
+        return Pairs(
+            self.table.with_columns(sides), rows, np.where(flips, -1, 1) * self.difference, inputs, self.clear
+        )
+
+
+def planned(name: str) -> tuple[str, ...]:
+    """The noises that are planted in a set."""
+    if name == "M":
+        return ("one source",)
+    return NOISES[:-1] if name == "R" else ("none", "uniform 20", "length")
+
+
+def ingest_all(folder: Path) -> None:
+    """Read the sources into a store in `folder`."""
+    for name, (path, splits) in SOURCES.items():
+        ingest(Store(folder), name, path=str(REAL_DATA / path), splits=splits)
+
+
+@cache
+def read(folder: Path, name: str) -> Pairs:
+    """One of the sets, from the store in `folder`."""
+    store, sources = Store(folder), SETS[name]
+    pairs = store.scan("pairs", sources)
+    if sources == ["hh_rlhf"]:
+        pairs = pairs.filter(pl.col("category") == "helpful-base")
+    groups = pl.from_arrow(_apply.run_signal("groups", {"pairs": pairs}))
+    assert isinstance(groups, pl.DataFrame)
+    with_groups = pairs.join(groups.lazy(), on="pair_id")
+    columns = ["source", "pair_id", "chosen_id", "rejected_id", "group_id", "chosen", "rejected"]
+    table = with_groups.select(columns).collect().unique("pair_id", keep="first", maintain_order=True)
+    keys = pair_keys(with_groups)
+    table = table.sort("pair_id")
+    rows = training_rows(pairs, store.media, keys)
+    length = [
+        table[side].list.eval(_CHARS).list.sum().to_numpy().astype(np.int64) for side in ("chosen", "rejected")
+    ]
+    inputs = np.stack([_frozen(rows.chosen), _frozen(rows.rejected)])
+    spread = inputs.reshape(-1, inputs.shape[2]).std(axis=0)
+    inputs = (inputs - inputs.mean(axis=(0, 1))) / np.where(spread > 1e-6, spread, 1)
+    head = fit(rows, None, HeadSettings(epochs=8)).head
+    return Pairs(table, rows, length[0] - length[1], inputs.clip(-4, 4).astype(np.float32), margins(head, rows))
+
+
+_CHARS = pl.element().struct.field("content").str.len_chars()
+
+
+def margins(head: object, rows: PairRows) -> np.ndarray:
+    """Reward margins of pairs under a head, float64 `[pairs]`."""
+    first, second = rewards(head, rows)
+    return first - second
+
+
+def rewards(head: object, rows: PairRows) -> tuple[np.ndarray, np.ndarray]:
+    """Rewards of chosen and rejected under a head, float64 `[pairs]` each."""
+    import torch
+
+    with torch.no_grad():
+        first, second = (head(side).numpy().astype(np.float64) for side in (rows.chosen, rows.rejected))  # type: ignore[operator]
+    return first, second
+
+
+def _frozen(rows: Features) -> np.ndarray:
+    """Dense measures of the text and a fixed random projection of the hashed words."""
+    from rewards.features import BUCKETS, TEXT_WIDTH
+
+    matrix = np.random.default_rng(0).standard_normal((BUCKETS, _WIDTH)).astype(np.float32)
+    words = np.zeros((len(rows), _WIDTH), np.float32)
+    for row in range(len(rows)):
+        part = slice(rows.starts[row], rows.starts[row + 1])
+        words[row] = rows.values[part] @ matrix[rows.buckets[part]]
+    return np.concatenate([rows.dense[:, :TEXT_WIDTH], words], axis=1)
+
+
+def split(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
+    """Training and test pairs: whole groups, in an order that the seed draws."""
+    chance = np.random.default_rng(seed)
+    groups = chance.permutation(pairs.table["group_id"].unique().sort().to_numpy())
+    place = {group: number for number, group in enumerate(groups)}
+    number = np.array([place[group] for group in pairs.table["group_id"]])
+    test = number < len(groups) * 0.3
+    picked = [chance.permutation(np.flatnonzero(side)) for side in (~test, test)]
+    return pairs.take(np.sort(picked[0][:TRAIN])), pairs.take(np.sort(picked[1][:TEST]))
+
+
+def flips(train: Pairs, noise: str, seed: int) -> np.ndarray:
+    """Which labels the noise turns, bool `[pairs]`: 20 percent of all where the name gives no number."""
+    chance = np.random.default_rng([seed, NOISES.index(noise)])
+    out = np.zeros(len(train), bool)
+    kind, _, percent = noise.partition(" ")
+    if kind == "uniform":
+        out = chance.random(len(train)) < int(percent) / 100
+    elif kind == "one":
+        out = (train.table["source"] == "ukp_convarg").to_numpy() & (chance.random(len(train)) < 0.4)
+    elif kind in ("length", "ambiguous"):
+        close = np.argsort(np.abs(train.clear), kind="stable")[: int(0.4 * len(train))]
+        able = np.flatnonzero(train.difference < 0) if kind == "length" else close
+        out[chance.permutation(able)[: len(train) // 5]] = True
+    return out
