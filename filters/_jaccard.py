@@ -1,5 +1,4 @@
-"""Sizes of intersections of sets, exactly; and sets that wait in a file, so that memory does not grow with the
-text."""
+"""Sizes of intersections of sets, exactly; and sets kept in a file, so that memory does not grow with the text."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Leaks:
         named = benchmark.rename({"source": "benchmark", "pair_id": "benchmark_pair"})
         self._prompts, self._asked = _matcher(named, ["prompt"], prompts=True)
         self._completions, self._answered = _matcher(named, ["chosen", "rejected"], prompts=False)
-        prompts = self._asked.select("benchmark_pair", asked="fixed").unique("benchmark_pair")
+        prompts = self._asked.select("benchmark_pair", asked="fixed").unique()
         self._answered = self._answered.join(prompts, on="benchmark_pair")
         self._shown = _first(named.explode("pictures").rename({"pictures": "picture"}), "picture")
         self._uses: list[pl.DataFrame] = []
@@ -109,9 +109,7 @@ class Leaks:
 
 
 def _matcher(benchmark: pl.DataFrame, columns: list[str], prompts: bool) -> tuple[Matcher, pl.DataFrame]:
-    """A matcher of the texts in some columns, and the rows that use them: fixed (number), benchmark,
-    benchmark_pair,
-    media."""
+    """A matcher of the texts in `columns`; and who uses them: fixed (number), benchmark, benchmark_pair, media."""
     facts = ("benchmark", "benchmark_pair", "media")
     rows = pl.concat([benchmark.select(*facts, text=column) for column in columns])
     once = rows.select("text").unique().sort("text").with_row_index("fixed").cast({"fixed": pl.Int64})

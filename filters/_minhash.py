@@ -22,31 +22,33 @@ _NEXT = 3  # neighbours in a bucket that each text is held against
 
 
 def minima(sets: Ragged) -> np.ndarray:
-    """uint64 `[texts, BINS]`: the least hash of each set in each part of the hash space; all ones for an empty
-    set.
+    """uint64 `[texts, BINS]`: the least hash of each set in each part of the hash space; all ones for no hashes.
 
     Takes the ascending sets of `shingle_sets`.
     """
     texts = len(sets.starts) - 1
     least = np.full(texts * BINS, ~np.uint64(0))
-    text = np.repeat(np.arange(texts, dtype=np.int64) * BINS, sets.sizes)
-    bins = text + (sets.values >> _BIN_BITS).astype(np.int64)
-    first = np.flatnonzero(np.diff(bins, prepend=-1))
+    bins = np.repeat(np.arange(texts, dtype=np.uint64) * np.uint64(BINS), sets.sizes) + (sets.values >> _BIN_BITS)
+    first = np.ones(len(bins), bool)
+    np.not_equal(bins[1:], bins[:-1], out=first[1:])
     least[bins[first]] = sets.values[first]
-    least = least.reshape(texts, BINS)
-    filled = np.repeat(sets.sizes > 0, BINS).reshape(texts, BINS)
-    row, column = np.nonzero((least > HASH_MASK) & filled)
-    out = least.copy()
-    for borrowed in _BORROW:
-        value = least[row, borrowed[column]]
-        out[row, column] = value
-        empty = value > HASH_MASK
-        row, column = row[empty], column[empty]
-        if not len(row):
+    holes = np.flatnonzero((least.reshape(texts, BINS) > HASH_MASK) & (sets.sizes > 0)[:, None])
+    least[holes] = _borrowed(sets, least, holes)
+    return least.reshape(texts, BINS)
+
+
+def _borrowed(sets: Ragged, least: np.ndarray, holes: np.ndarray) -> np.ndarray:
+    row, column = np.divmod(holes, BINS)
+    values = sets.values[sets.starts[row]]  # for a set of so few hashes that all attempts fail
+    left = np.arange(len(holes))
+    for source in _BORROW:
+        found = least[row * BINS + source[column]]
+        there = found <= HASH_MASK
+        values[left[there]] = found[there]
+        row, column, left = row[~there], column[~there], left[~there]
+        if not len(left):
             break
-    # What is left belongs to sets of a few hashes: their least one will do.
-    out[row, column] = sets.values[sets.starts[row]]
-    return out
+    return values
 
 
 def bands(least: np.ndarray) -> np.ndarray:
@@ -58,9 +60,9 @@ def bands(least: np.ndarray) -> np.ndarray:
 def candidates(keys: Sequence[np.ndarray], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of rows that share a key in a band: two int64 arrays, left < right, sorted, each pair once.
 
-    `keys` are arrays `[entries, BANDS]` that follow each other; `rows` int64 `[all entries]` says whose they are, -1
-    for entries to leave out. In a bucket every row is held against the least and against the `_NEXT` before it, never
-    all against all: a bucket of n costs n, not n squared.
+    `keys` are arrays `[entries, BANDS]` that follow each other; `rows` int64 `[all entries]` says whose they are,
+    -1 for entries to leave out. In a bucket every row is held against the least and against the `_NEXT` before it,
+    never all against all: a bucket of n costs n, not n squared.
     """
     bits = np.uint64(max(int(rows.max(initial=1)).bit_length(), 1))
     taken = rows >= 0

@@ -106,8 +106,7 @@ class PairSketches:
         chosen, rejected = alike(1, 1), alike(2, 2)
         same = np.minimum(chosen, rejected)
         turned = np.minimum(alike(1, 2), alike(2, 1))
-        # Where both directions fit, the two completions of a pair are alike: a contradiction must not pass for a
-        # copy.
+        # Both directions fit when the completions of a pair are alike: a contradiction must not pass for a copy.
         opposed = (turned >= np.maximum(same, FLOOR)) & (one[:, 6] == two[:, 6])
         near = (same >= FLOOR) & ~opposed
         pairs = pl.DataFrame(

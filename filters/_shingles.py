@@ -1,7 +1,7 @@
 """Texts -> hashed words -> sets of shingles, on Arrow buffers.
 
-A word is a run of characters between separators, in lower case. Separators are control characters, white space, `.
-, ; : ! ? " ' ( ) [ ] { }`, the marks of Markdown `` ` * # | ~ `` and the punctuation of U+2000 to U+203F and
+A word is a run of characters between separators, in lower case. Separators are control characters, white space,
+`. , ; : ! ? " ' ( ) [ ] { }`, the marks of Markdown `` ` * # | ~ `` and the punctuation of U+2000 to U+203F and
 U+3000 to U+303F; signs that carry meaning (`+ - / < = > % $ @ & _` and so on) belong to words, so "-5" is not "5".
 A character of three or four bytes in UTF-8 (from U+0800 on: most scripts without spaces, emoji, symbols) is a word
 of its own. A text without words has one: all its characters.
@@ -131,8 +131,7 @@ def forms(words: Ragged) -> np.ndarray:
 def shingle_sets(words: Ragged, width: int, fewest: int, most: float) -> Ragged:
     """The set of `width`-word shingles of each text, ascending 52-bit hashes; `width` is at most 5.
 
-    Empty for a text of fewer than `fewest` (at least `width`) or more than `most` words. At most `MAX_TEXTS`
-    texts.
+    A text of fewer than `fewest` (at least `width`) or more than `most` words has none. At most `MAX_TEXTS` texts.
     """
     count = words.sizes
     taken = (count >= fewest) & (count <= most)

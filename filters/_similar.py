@@ -43,6 +43,9 @@ class Texts:
     """
 
     def __init__(self, floor: float, short: int = SHORT) -> None:
+        # glibc returns the pages of every freed array to the system, and faults them in again for the next one,
+        # until it has seen a block as large as this come and go: that would be a quarter of the CPU time.
+        np.empty(30 << 20, np.uint8)
         self._short, self._longest = short, short / floor
         self._file = SetFile()
         self._count = 0

@@ -9,8 +9,7 @@
 - a completion that is alike by shingles, from 16 words on, unless it answers many prompts, as refusals do;
 - a picture with the same id, whatever is asked about it.
 
-System turns are left out. The other way round nothing counts: a benchmark that quotes a training prompt is no
-leak.
+System turns are left out. A benchmark that quotes a training prompt is no leak.
 """
 
 from __future__ import annotations

@@ -34,8 +34,6 @@ SIGNAL = pa.schema(
         pa.field("opposed_similarity", pa.float64()),
     ]
 )
-
-
 _PARTS = ("prompt", "chosen", "rejected")
 
 
@@ -90,9 +88,8 @@ def _frame(found: Found) -> pl.DataFrame:
         )
         .join(worst.rename({"left": "place"}), on="place", how="left", maintain_order="left")
     )
-    clusters = _clusters(found)
     return pl.DataFrame([ids, form]).with_columns(
-        cluster=ids.gather(clusters),
+        cluster=ids.gather(_clusters(found)),
         near=of_form["near"].fill_null(pl.lit([], of_form["near"].dtype)),
         opposed_by=ids.gather(of_form["right"]),
         opposed_similarity=of_form["similarity"],

@@ -14,7 +14,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 REAL_DATA = Path(os.environ.get("PREFMILL_REAL_DATA") or Path(__file__).parent.parent.parent / "shared" / "data")
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path):
     from pairs.store import Store
 
@@ -29,7 +29,7 @@ def real_data() -> Path:
     return REAL_DATA
 
 
-@pytest.fixture()
+@pytest.fixture
 def toy_source(tmp_path, monkeypatch):
     """Add a source file for one test, as a user would: `toy_source("name", code)`."""
     import sys

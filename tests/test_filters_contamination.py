@@ -10,9 +10,9 @@ import random
 import polars as pl
 import pytest
 from filter_frames import pairs, survivors
+
 from filters import _apply
 from filters.contamination import Rule, overlap
-
 from pairs.errors import BadRow
 from pairs.schema import PAIRS, Pair, canonical_pair
 
@@ -20,8 +20,8 @@ QUESTION = "Which three plants would you put on a balcony in Ghent that faces no
 RIGHT = (
     "Ferns, hostas and ivy all do well in the shade as long as you water them by hand every third day in summer"
 )
-WRONG = "Tomatoes and cacti are what I would take because they look nice and because everybody likes to have them around"
-OWN = "An answer of the training set that says something entirely different and is long enough to be told apart from all"
+WRONG = "Tomatoes and cacti are what I would take because they look nice and because everybody has a few of them"
+OWN = "An answer of the training set that says something entirely different and is long enough to be told apart"
 OTHER = (
     "Yet another answer that shares no run of words at all with the ones that stand above this line in the file"
 )
@@ -76,6 +76,30 @@ def test_a_dialogue_that_opens_with_the_benchmarks_prompt_is_found():
     assert hits(dialogue, exam(("bench", "And in winter", RIGHT, WRONG))) == {}
 
 
+def test_a_system_turn_hides_no_shared_prompt():
+    told = [{"role": "system", "content": OTHER}, {"role": "user", "content": "How tall?"}]
+    table = pairs(("a", "x", OWN, OTHER)).with_columns(prompt=pl.Series([told]))
+    assert hits(table, exam(("bench", "How tall?", RIGHT, WRONG))) == {"bench": ("prompt", 1)}
+
+
+def test_every_benchmark_is_named_however_it_spells_the_prompt():
+    spelt = [
+        exam((name, QUESTION + mark, RIGHT, WRONG)) for name, mark in (("one", "!"), ("two", "..."), ("six", ""))
+    ]
+    assert set(hits(pairs(("a", QUESTION, OWN, OTHER)), *spelt)) == {"one", "two", "six"}
+
+
+def test_of_pairs_on_one_prompt_the_least_is_named():
+    several = exam(*(("bench", QUESTION, f"{RIGHT} {number}", WRONG) for number in range(30)))
+    (row,) = measured(pairs(("a", QUESTION, OWN, OTHER)), several)["hits"].to_list()
+    assert row[0]["benchmark_pair"] == several["pair_id"].min()
+
+
+def test_the_same_words_in_another_order_are_another_completion():
+    shuffled = " ".join(random.Random(0).sample(RIGHT.split(), len(RIGHT.split())))
+    assert hits(pairs(("a", "What is new?", shuffled, OWN)), BENCHMARK) == {}
+
+
 def test_a_benchmark_that_quotes_a_training_prompt_is_no_leak():
     assert (
         hits(pairs(("a", QUESTION, OWN, OTHER)), exam(("bench", f"{OTHER} {QUESTION} {WRONG}", RIGHT, OWN[:40])))
@@ -100,7 +124,7 @@ def test_what_strangers_say_as_well_is_no_leak():
         )
         == {}
     )
-    refusal = "I am sorry but as a language model I cannot help you with that request, please ask somebody else about it."
+    refusal = "I am sorry but as a language model I cannot help you with that request, please ask somebody else."
     many = exam(*(("bench", f"{QUESTION} {number}", refusal, RIGHT[number:]) for number in range(3)))
     assert hits(pairs(("a", "What is new?", OWN, refusal)), many) == {}
 
@@ -119,6 +143,7 @@ def test_a_prompt_that_fits_any_picture_needs_the_picture():
     many = [exam(("bench", generic, RIGHT + str(i), WRONG), images=[str(i) * 32]) for i in range(3)]
     assert hits(pairs(("a", generic, OWN, OTHER), images=["9" * 32]), *many) == {}
     specific = exam(("bench", QUESTION, RIGHT, WRONG), images=["1" * 32])
+    assert hits(pairs(("a", QUESTION, OWN, OTHER)), specific) == {"bench": ("prompt", 1)}
     assert hits(pairs(("a", QUESTION, OWN, OTHER), images=["2" * 32]), specific) == {"bench": ("prompt", 1)}
 
 
@@ -221,7 +246,7 @@ def test_the_questions_that_themis_took_from_hh_rlhf_are_found(real_data):
     dialogues = [
         (str(file.relative_to(folder)), json.loads(line))
         for file in sorted(folder.glob("*/test.jsonl.gz"))
-        for line in gzip.open(file, "rt", encoding="utf-8")
+        for line in gzip.decompress(file.read_bytes()).decode().rstrip().split("\n")
     ]
     folder = real_data / "themis-tara"
     tasks = [

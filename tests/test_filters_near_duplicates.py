@@ -7,9 +7,10 @@ import random
 import polars as pl
 import pytest
 from filter_frames import pairs, survivors
+from pydantic import ValidationError
+
 from filters import _apply
 from filters.near_duplicates import Rule
-from pydantic import ValidationError
 
 PROMPT = "Please tell me in a few words how I can keep basil alive in a dark kitchen over winter"
 GOOD = "Put it near the brightest window you have and water it from below twice a week when the soil is dry"
@@ -100,6 +101,29 @@ def test_other_pictures_make_another_pair():
     other = pairs(("b", PROMPT, GOOD, BAD), images=["2" * 32])
     again = pairs(("c", PROMPT, with_edit(GOOD, 2), BAD), images=["1" * 32])
     assert decided(pl.concat([one, other, again])) == {2: (0, alike(GOOD, with_edit(GOOD, 2)))}
+
+
+def test_other_pictures_as_completions_make_another_pair():
+    def drawn(source, chosen, rejected, other=BAD):
+        return pairs((source, PROMPT, GOOD, other)).with_columns(
+            pair_id=pl.lit(source * 32),
+            chosen_media_ids=pl.Series([[chosen * 32]]),
+            rejected_media_ids=pl.Series([[rejected * 32]]),
+        )
+
+    table = [drawn("a", "1", "2"), drawn("b", "1", "2"), drawn("c", "1", "3"), drawn("d", "2", "1")]
+    assert decided(pl.concat(table)) == {1: (0, 1.0)}
+    assert measured(pl.concat(table))["opposed_by"].null_count() == 4, "d turns the pictures but not the texts"
+    twin = GOOD + "!"
+    turned = [drawn("a", "1", "2", twin), drawn("d", "2", "1", twin), drawn("e", "3", "1", twin)]
+    assert measured(pl.concat(turned))["opposed_by"].to_list() == ["d" * 32, "a" * 32, None]
+
+
+def test_when_both_directions_fit_alike_nothing_is_dropped():
+    versions = [with_edit(GOOD, place, f"edit{place}") for place in (2, 5, 8)]
+    table = pairs(("a", PROMPT, GOOD, versions[0]), ("b", PROMPT, versions[1], versions[2]))
+    assert decided(table) == {}
+    assert measured(table)["opposed_similarity"].to_list() == [alike(versions[0], versions[1])] * 2
 
 
 def test_criteria_are_told_apart_on_demand():

@@ -14,9 +14,7 @@ from pairs.schema import PAIRS, Pair, canonical_pair, canonical_text, finite, pr
 
 
 def canonical(pair, media=(), chosen_media=(), rejected_media=()):
-    return canonical_pair(
-        pair, media_ids=media, chosen_media_ids=chosen_media, rejected_media_ids=rejected_media
-    )
+    return canonical_pair(pair, media_ids=media, chosen_media_ids=chosen_media, rejected_media_ids=rejected_media)
 
 
 def test_spelling_of_the_same_text_does_not_change_ids():
