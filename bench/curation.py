@@ -2,7 +2,7 @@
 
 Labels of real sources are turned, rules act on the training part, and heads on frozen features are trained on what
 is left; accuracy is on held-out pairs of other prompts with the labels as published. Reads PREFMILL_REAL_DATA
-(default ../shared/data); five seeds; minutes on two cores.
+(a folder beside the checkout by default); five seeds; minutes on two cores.
 """
 
 from __future__ import annotations

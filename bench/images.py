@@ -1,6 +1,6 @@
 """Pictures: groups found on real files, hashing speed, and all near pairs among a million hashes.
 
-`python -m bench.images`. Real files: PREFMILL_REAL_DATA, by default ../shared/data beside the checkout. imagededup
+`python -m bench.images`. Real files: PREFMILL_REAL_DATA, by default a folder beside the checkout. imagededup
 is run by the Python that IMAGEDEDUP_PYTHON names, one that has it installed.
 """
 
