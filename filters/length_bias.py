@@ -73,7 +73,7 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     """Drops `longer_wins_surplus`, `shorter_wins_surplus` or `length_ratio` (value: `log_ratio`), or weights
     `length_balance`. Which pairs of a surplus go is a keyed hash of the pair_id: the same ones in every run.
     """
-    texts = survivors.filter(pl.col("log_ratio").is_not_null())
+    texts = as_published(survivors.filter(pl.col("log_ratio").is_not_null()))
     if params.policy == "cap":
         over = texts.filter(pl.col("log_ratio").abs() > np.log(params.ratio))
         return decisions(over, "drop", "length_ratio", "log_ratio")
@@ -81,6 +81,16 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     parts = texts.partition_by("source", "criterion", maintain_order=True) if params.per_source else [texts]
     made = [_weighted(part, params) if params.policy == "weight" else _matched(part, params) for part in parts]
     return pl.concat([DECISIONS.to_frame(), *made])
+
+
+def as_published(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose pair an earlier rule has flipped (column `flipped`), with the lengths swapped too."""
+    turned = pl.col("flipped")
+    return rows.with_columns(
+        chosen_chars=pl.when(turned).then("rejected_chars").otherwise("chosen_chars"),
+        rejected_chars=pl.when(turned).then("chosen_chars").otherwise("rejected_chars"),
+        log_ratio=pl.when(turned).then(-pl.col("log_ratio")).otherwise("log_ratio"),
+    )
 
 
 def _stratified(part: pl.DataFrame, bins: int) -> pl.DataFrame:

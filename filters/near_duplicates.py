@@ -13,10 +13,9 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
-from filters._decisions import decisions
 from filters._near_pairs import FLOOR, Found, PairSketches
 from filters._pair_texts import slices, text
-from filters._similar import first_kept
+from filters._repeats import repeats
 
 _NEAR = pa.struct(
     [("form", pa.string()), ("prompt", pa.float64()), ("chosen", pa.float64()), ("rejected", pa.float64())]
@@ -130,14 +129,4 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
         )
         .select("value", left=pl.min_horizontal("place", "other"), right=pl.max_horizontal("place", "other"))
     )
-    why = first_kept(edges["left"].to_numpy(), edges["right"].to_numpy(), rows.height)
-    fates = (
-        heads.select("form", head="place", edge=pl.Series(why).gather(heads["place"]))
-        .join(edges.with_columns(edge=pl.int_range(pl.len())), on="edge", how="left")
-        .with_columns(stays=pl.coalesce("left", "head"), value=pl.coalesce("value", 1.0))
-    )
-    gone = rows.select("source", "pair_id", "form", "place").join(fates, on="form", maintain_order="left")
-    gone = gone.filter((pl.col("edge") >= 0) | (pl.col("place") != pl.col("head")))
-    return decisions(
-        gone.with_columns(by=rows["pair_id"].gather(gone["stays"])), "drop", "near_duplicate", "value", "by"
-    )
+    return repeats(rows, heads, edges, "near_duplicate", equal=1.0)

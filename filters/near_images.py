@@ -13,11 +13,10 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
-from filters._decisions import decisions
 from filters._pair_pictures import COUNTS, MOST, near_pairs
 from filters._pair_texts import text
 from filters._pictures import known_hashes, picture_groups
-from filters._similar import first_kept
+from filters._repeats import repeats
 from pairs.errors import PrefmillError
 
 _NEAR = pa.struct([("form", pa.string()), ("distance", pa.int32())])
@@ -101,16 +100,8 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
         .unnest("near")
         .filter(pl.col("distance") <= params.image_hamming)
         .join(heads.select("form", other="place"), on="form", maintain_order="left")
-        .select("distance", left=pl.min_horizontal("place", "other"), right=pl.max_horizontal("place", "other"))
+        .select(
+            value="distance", left=pl.min_horizontal("place", "other"), right=pl.max_horizontal("place", "other")
+        )
     )
-    why = first_kept(edges["left"].to_numpy(), edges["right"].to_numpy(), rows.height)
-    fates = (
-        heads.select("form", head="place", edge=pl.Series(why).gather(heads["place"]))
-        .join(edges.with_columns(edge=pl.int_range(pl.len())), on="edge", how="left")
-        .with_columns(stays=pl.coalesce("left", "head"), value=pl.coalesce("distance", 0))
-    )
-    gone = rows.select("source", "pair_id", "form", "place").join(fates, on="form", maintain_order="left")
-    gone = gone.filter((pl.col("edge") >= 0) | (pl.col("place") != pl.col("head")))
-    return decisions(
-        gone.with_columns(by=rows["pair_id"].gather(gone["stays"])), "drop", "near_duplicate_images", "value", "by"
-    )
+    return repeats(rows, heads, edges, "near_duplicate_images", equal=0)

@@ -98,7 +98,8 @@ def _evaluation(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def lengths(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
     """A row per source: the share of longer winners and the AUC of length alone, before and after the rules."""
-    report = filters.load("length_bias").report
+    module = filters.load("length_bias")
+    report = module.report
     signal = steps.signals(store, recipe, "length_bias")
     texts = (
         steps.training(store, recipe)
@@ -107,8 +108,8 @@ def lengths(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
         .sort("source", "pair_id")
         .collect()
     )
-    kept = made.rows.filter(pl.col("copy") == 0).select("source", "pair_id", "weight")
-    after = texts.join(kept, on=["source", "pair_id"], maintain_order="left")
+    kept = made.rows.filter(pl.col("copy") == 0).select("source", "pair_id", "weight", "flipped")
+    after = module.as_published(texts.join(kept, on=["source", "pair_id"], maintain_order="left"))
     joined = report(texts).join(report(after), on="source", how="left", suffix=" after", maintain_order="left")
     return joined.to_dicts()
 

@@ -25,11 +25,12 @@ def survivors(table, order=()):
     order = list(order or table["source"].unique(maintain_order=True))
     rank = pl.col("source").replace_strict(order, range(len(order)), return_dtype=pl.Int64)
     ids = ("source", "pair_id", "prompt_id", "chosen_id", "rejected_id", "modality", "criterion", "label_source")
-    return table.select(*ids, source_order=rank, group_id="prompt_id").sort("source_order", "source", "pair_id")
+    facts = {"source_order": rank, "group_id": "prompt_id", "flipped": pl.lit(False)}
+    return table.select(*ids, **facts).sort("source_order", "source", "pair_id")
 
 
 def row(source, pair_id, order=0, **columns):
     """One hand-made survivor; ids that the rule at hand does not read are made up."""
     ids = {"prompt_id": "q", "chosen_id": f"c{pair_id}", "rejected_id": f"r{pair_id}", "group_id": "g"}
-    facts = {"modality": "text", "criterion": "overall", "label_source": "human"}
+    facts = {"modality": "text", "criterion": "overall", "label_source": "human", "flipped": False}
     return {"source": source, "source_order": order, "pair_id": pair_id, **ids, **facts, **columns}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from filters._apply import decide, run_signal, with_signal
 from filters._strata import bounded_weights, strata
-from filters.length_bias import Rule, report
+from filters.length_bias import Rule, report, rule
 
 
 def frames(lengths, source="s", order=0, start=0):
@@ -222,3 +222,13 @@ def test_length_says_nothing_about_real_labels_after_the_rule(real_data, name, r
     print(f"{name} {policy}: {rows.height} pairs, AUC {before:.3f} -> {auc(kept)['s']:.3f}, {kept.height} kept")
     assert abs(before - 0.5) > 0.05
     assert 0.47 <= auc(kept)["s"] <= 0.53
+
+
+def test_a_flipped_pair_counts_with_its_lengths_swapped():
+    rows = [
+        row("a", f"{number:032x}", flipped=number >= 5, chosen_chars=90, rejected_chars=10, log_ratio=math.log(9))
+        for number in range(10)
+    ]
+    survivors = pl.DataFrame(rows)
+    assert rule(survivors, Rule(bins=1)).is_empty(), "five longer and five, turned round, shorter winners balance"
+    assert rule(survivors.with_columns(flipped=pl.lit(False)), Rule(bins=1)).height == 10

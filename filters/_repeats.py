@@ -1,0 +1,27 @@
+"""Of alike pairs the first stays: what near-duplicates of texts and of pictures have in common."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from filters._decisions import decisions
+from filters._similar import first_kept
+
+
+def repeats(
+    rows: pl.DataFrame, heads: pl.DataFrame, edges: pl.DataFrame, reason: str, equal: float
+) -> pl.DataFrame:
+    """Drops every row that is alike an earlier one that stays; `by` is that one.
+
+    `rows` has source, pair_id, form and place, 0 and on; `heads` are the first rows of each form, `edges` join the
+    places of alike heads: left < right, value. Rows of one form are equal, and their value is `equal`.
+    """
+    why = first_kept(edges["left"].to_numpy(), edges["right"].to_numpy(), rows.height)
+    fates = (
+        heads.select("form", head="place", edge=pl.Series(why).gather(heads["place"]))
+        .join(edges.with_columns(edge=pl.int_range(pl.len())), on="edge", how="left")
+        .with_columns(stays=pl.coalesce("left", "head"), value=pl.coalesce("value", equal))
+    )
+    gone = rows.select("source", "pair_id", "form", "place").join(fates, on="form", maintain_order="left")
+    gone = gone.filter((pl.col("edge") >= 0) | (pl.col("place") != pl.col("head")))
+    return decisions(gone.with_columns(by=rows["pair_id"].gather(gone["stays"])), "drop", reason, "value", "by")
