@@ -55,6 +55,43 @@ def check(
         typer.echo(inspect_sources.check(source, path, split or [], rows))
 
 
+@app.command()
+def evaluate(
+    mixture: Annotated[Path, typer.Argument(help="the mixture's TOML file: its benchmarks are measured")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="folder or hub id of a reward model, may be repeated: their mean; default: the trained one"
+        ),
+    ] = None,
+    text_model: Annotated[
+        list[str] | None, typer.Option(help="for prompts without pictures, instead; may be repeated: their mean")
+    ] = None,
+) -> None:
+    """Measure reward models on the benchmarks of a mixture by their official rules."""
+    from pairs.store import Store
+    from pipelines import benchmarks
+    from pipelines.steps import load_recipe
+
+    with _one_line():
+        store, recipe = Store.default(), load_recipe(str(mixture))
+        found = benchmarks.evaluate(store, recipe, benchmarks.models(store, recipe, model or [], text_model or []))
+        typer.echo(benchmarks.text(found))
+
+
+@app.command()
+def compare(mixtures: Annotated[list[Path], typer.Argument(help="TOML files of trained mixtures")]) -> None:
+    """Show trained mixtures side by side: held-out accuracy and benchmarks, as a table and a plot."""
+    from pairs.store import Store
+    from pipelines import compare
+    from pipelines.steps import load_recipe
+
+    with _one_line():
+        store = Store.default()
+        rows = compare.table(store, [load_recipe(str(mixture)) for mixture in mixtures])
+        typer.echo(f"{compare.text(rows)}\n\nplot            {compare.plot(store, rows)}")
+
+
 @app.command("run-config")
 def run_config(mixture: Annotated[Path, typer.Argument(help="the mixture's TOML file")]) -> None:
     """Print the run configuration for `dagster job execute -c`, after checking the mixture's TOML."""

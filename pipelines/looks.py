@@ -12,7 +12,7 @@ import polars as pl
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from pairs.store import Store
-from pipelines import plots, steps
+from pipelines import benchmarks, plots, steps
 from pipelines.plots import as_markdown
 
 __all__ = ["as_markdown", "drops", "evaluation_plots", "plan_plots", "sources", "table", "training_plots"]
@@ -93,13 +93,23 @@ def training_plots(curve: Sequence[Sequence[float]]) -> dict[str, bytes]:
 
 
 def evaluation_plots(found: dict[str, Any]) -> dict[str, bytes]:
-    """Accuracy of the whole split and by source, each with its interval."""
+    """Accuracy of the whole split and by source, each with its interval; calibration; the benchmarks."""
     parts = {"all": {"accuracy": found["accuracy"], "pairs": found["pairs"]}, **found["by_source"]}
     spread = [_wilson(part["accuracy"], int(part["pairs"])) for part in parts.values()]
     spread[0] = tuple(found["interval"])
     accuracy = [part["accuracy"] for part in parts.values()]
     counts = [int(part["pairs"]) for part in parts.values()]
-    return {"accuracy": plots.accuracy_bars(list(parts), accuracy, spread, counts)}
+    drawn = {
+        "accuracy": plots.accuracy_bars(list(parts), accuracy, spread, counts),
+        "calibration": plots.calibration(found["calibration"], found["calibration_error"]),
+    }
+    scores = benchmarks.table(found["benchmarks"])
+    if scores:
+        drawn["benchmarks"] = plots.benchmark_bars(
+            [f"{row['benchmark']}, {row['figure']}" for row in scores],
+            [(row["value"], row["from"], row["to"]) for row in scores],
+        )
+    return drawn
 
 
 def _wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:

@@ -113,7 +113,9 @@ def train(store: Store, recipe: Recipe) -> dict[str, Any]:
 
 
 def evaluate(store: Store, recipe: Recipe) -> dict[str, Any]:
-    """Judge the held-out split of the published dataset with the trained model: test, else validation."""
+    """Judge the held-out split of the published dataset with the trained model (test, else validation), and the
+    recipe's benchmarks by their official rules."""
+    from pipelines import benchmarks
     from rewards.evaluate import evaluate as run
     from rewards.load import load_reward_model
     from rewards.published import splits
@@ -122,16 +124,18 @@ def evaluate(store: Store, recipe: Recipe) -> dict[str, Any]:
     if not trained:
         raise RecipeError(f"{recipe.name}: no trained model yet; run the asset `reward_model` first")
     known = notes.read(store, "evaluated", recipe.name)
-    if known.get("made_from") == trained["made_from"]:
+    held = {name: store.facts("pairs", name)["fingerprint"] for name in benchmarks.names(store, recipe)}
+    made_from = {**trained["made_from"], "benchmarks": held}
+    if known.get("made_from") == made_from:
         return known
     held_out = [name for name in ("test", "validation") if name in splits(root, recipe.name)]
     if not held_out:
         raise RecipeError(
             f"{recipe.name}: published no held-out split; give the recipe `splits = {{ test = 0.1 }}`"
         )
-    found = run(
-        load_reward_model(trained["path"]), root, recipe.name, held_out[0], progress=sys.stderr.isatty()
-    ).as_dict()
-    facts = {**found, "split": held_out[0], "path": trained["path"], "made_from": trained["made_from"]}
+    model = load_reward_model(trained["path"])
+    found = run(model, root, recipe.name, held_out[0], progress=sys.stderr.isatty()).as_dict()
+    facts = {**found, "split": held_out[0], "path": trained["path"], "made_from": made_from,
+             "benchmarks": benchmarks.evaluate(store, recipe, model)}  # fmt: skip
     notes.write(store, "evaluated", recipe.name, facts)
     return facts

@@ -117,6 +117,57 @@ def accuracy_bars(names: Sequence[str], accuracy: Sequence[float], intervals: Se
     return _png(figure)
 
 
+def benchmark_bars(names: Sequence[str], figures: Sequence[tuple[float, float, float]]) -> bytes:
+    """The headline of each benchmark with its interval; figures are (value, low, high) in 0..1."""
+    figure, axes = _figure(height=0.8 + 0.36 * max(len(names), 2))
+    places = np.arange(len(names))[::-1]
+    value, low, high = np.array(figures).T
+    spread = np.clip([value - low, high - value], 0, None)
+    axes.barh(places, value, 0.6, color=AFTER, alpha=0.85, xerr=spread, ecolor="black", capsize=2)
+    for place, number in zip(places, value, strict=True):
+        axes.annotate(f"{number:.3f}", (0.01, place), va="center", fontsize=8, color="white")
+    axes.set_yticks(places, names)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("official figure, 95% interval")
+    axes.set_title("Benchmarks")
+    return _png(figure)
+
+
+def compared(rows: Sequence[Mapping[str, object]]) -> bytes:
+    """Figures of several mixtures, a row per figure: `rows` as `pipelines.compare.table` makes them."""
+    titles = [title for title in rows[0] if title != "figure"]
+    figure, axes = _figure(width=8.0, height=1.4 + 0.3 * len(rows))
+    colours = ("#2f6db3", "#c46a1c", "#3a8f5c", "#8a5aa8", "#7a7a7a", "#b03a48")
+    for place, title in enumerate(titles):
+        known = [(at, row[title]) for at, row in enumerate(reversed(rows)) if row[title] is not None]
+        offset = 0.5 * (place / max(len(titles) - 1, 1) - 0.5)
+        value, low, high = np.array([found for _, found in known], dtype=np.float64).T
+        spread, colour = np.clip([value - low, high - value], 0, None), colours[place % len(colours)]
+        heights = [at - offset for at, _ in known]
+        axes.errorbar(value, heights, xerr=spread, fmt="o", markersize=4, capsize=2, label=title, color=colour)
+    axes.set_yticks(range(len(rows)), [str(row["figure"]) for row in reversed(rows)])
+    axes.set_xlim(0, 1)
+    axes.grid(axis="y", linewidth=0.3)
+    axes.set_xlabel("official figure, 95% interval")
+    figure.legend(frameon=False, loc="outside lower center", ncols=2)  # type: ignore[attr-defined]
+    return _png(figure)
+
+
+def calibration(bins: Sequence[tuple[float, float, int]], error: float) -> bytes:
+    """How often the model is right against how sure it says it is; bins are (stated, found, pairs)."""
+    figure, axes = _figure(width=4.2, height=3.6)
+    stated, found, _ = zip(*bins, strict=True)
+    axes.plot([0.5, 1], [0.5, 1], color=BEFORE, linewidth=0.8, linestyle="--", label="as sure as right")
+    axes.plot(stated, found, "o-", color=AFTER, label="a tenth of the pairs each")
+    axes.set_xlim(0.5, 1)
+    axes.set_ylim(min(0.45, *found), 1)
+    axes.set_xlabel("probability the model states")
+    axes.set_ylabel("share of pairs it has right")
+    axes.set_title(f"Calibration: off by {error:.3f} on average")
+    axes.legend(frameon=False, loc="upper left")
+    return _png(figure)
+
+
 def as_markdown(plots: Mapping[str, bytes]) -> str:
     """Plots as Markdown with the pictures inside: what Dagster shows in an asset's metadata."""
     import base64

@@ -14,7 +14,7 @@ import filters
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from pairs.store import Store, settle
-from pipelines import looks, notes, outcomes, planted, steps
+from pipelines import benchmarks, looks, notes, outcomes, planted, steps
 
 EXAMPLES = 3
 _CUT = 240
@@ -80,6 +80,8 @@ def _context(store: Store, recipe: Recipe, made: Plan, found: Mapping[str, Any])
         "overlap": overlap(store, recipe),
         "planted": [vars(one) for one in planted.planted(store, recipe)],
         "evaluation": [_evaluation(found)] if found else [],
+        "benchmarks": benchmarks.table(found["benchmarks"]) if found else [],
+        "benchmark_details": benchmarks.details(found["benchmarks"]) if found else [],
         "examples": _examples(store, recipe, made),
         "load": _load(store, recipe),
         "recipe": recipe.text,
@@ -92,7 +94,15 @@ def _load(store: Store, recipe: Recipe) -> str:
 
 
 def _evaluation(found: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("split", "pairs", "accuracy", "balanced_accuracy", "length_accuracy", "length_correlation")
+    names = (
+        "split",
+        "pairs",
+        "accuracy",
+        "balanced_accuracy",
+        "length_accuracy",
+        "length_correlation",
+        "calibration_error",
+    )
     return {name.replace("_", " "): found[name] for name in names}
 
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from pipelines import looks, outcomes
+from pipelines import benchmarks, looks, outcomes
 from pipelines import report as pages
 from pipelines.curate import GPU
 from pipelines.failures import one_line_failures
@@ -38,17 +38,21 @@ def reward_model(
 def evaluation(
     context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile
 ) -> dg.MaterializeResult:
-    """How often the trained model prefers the chosen completion on held-out groups, beside "longer is better"."""
+    """How often the trained model prefers the chosen completion on held-out groups, beside "longer is better"; and
+    what it scores on the recipe's benchmarks by their official rules."""
     with one_line_failures():
         recipe = mixture.load()
         found = outcomes.evaluate(store.open(), recipe)
     context.log.info(f"evaluation: accuracy {found['accuracy']:.3f} on {found['pairs']:,} held-out pairs")
+    scores = benchmarks.table(found["benchmarks"])
     return dg.MaterializeResult(
         metadata={
+            **({"benchmarks": looks.table(scores)} if scores else {}),
             "pairs": found["pairs"],
             "accuracy": found["accuracy"],
             "balanced accuracy": found["balanced_accuracy"],
             "accuracy of length alone": found["length_accuracy"],
+            "calibration error": found["calibration_error"],
             "plots": dg.MetadataValue.md(looks.as_markdown(looks.evaluation_plots(found))),
         }
     )

@@ -23,6 +23,10 @@ class Evaluation:
     preferred, which no length bias can raise above chance. `length_accuracy` is that of "longer is better".
     `length_correlation` is Pearson's, of reward margin and difference in characters. What cannot be computed
     (no pair of that kind) is None.
+
+    `calibration` holds (stated, found, pairs) of bins of about as many pairs each, by how sure the model is: its
+    own probability 1 / (1 + exp(-|margin|)) that it is right, and how often it was. `calibration_error` is their
+    mean absolute difference over pairs (expected calibration error, Guo et al. 2017).
     """
 
     model: str
@@ -33,6 +37,8 @@ class Evaluation:
     balanced_accuracy: float | None
     length_accuracy: float
     length_correlation: float | None
+    calibration: list[tuple[float, float, int]]
+    calibration_error: float
     by_source: dict[str, dict[str, float]]
     by_modality: dict[str, dict[str, float]]
 
@@ -71,9 +77,11 @@ def evaluate(
         raise PrefmillError(f"{dataset} ({config}, {split}): no pair that the model can judge, of {len(rows)}")
     margin, length = np.concatenate(margins), np.array(lengths, np.float64)
     right, longer = _won(margin), _won(length)
+    bins = calibration(margin, right)
     return Evaluation(
         model.fingerprint, len(right), unjudged, float(right.mean()), _interval(right, groups, seed),
         _balanced(right, length), float(longer.mean()), _correlation(margin, length),
+        bins, sum(abs(stated - found) * pairs for stated, found, pairs in bins) / len(right),
         _by(sources, right), _by(modalities, right),
     )  # fmt: skip
 
@@ -108,6 +116,16 @@ def _correlation(margin: np.ndarray, length: np.ndarray) -> float | None:
     if len(margin) < 2 or margin.std() == 0 or length.std() == 0:
         return None
     return float(np.corrcoef(margin, length)[0, 1])
+
+
+def calibration(margin: np.ndarray, right: np.ndarray, bins: int = 10) -> list[tuple[float, float, int]]:
+    """How sure the model says it is, and how often it is right: (stated, found, pairs) per bin, surest last.
+
+    `margin` and `right` (0, a half or 1) are float64 [pairs].
+    """
+    stated = 1 / (1 + np.exp(-np.abs(margin)))
+    places = np.array_split(np.argsort(stated, kind="stable"), min(bins, len(stated)))
+    return [(float(stated[part].mean()), float(right[part].mean()), len(part)) for part in places]
 
 
 def _by(keys: list[str], right: np.ndarray) -> dict[str, dict[str, float]]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import dagster as dg
+import polars as pl
 import pytest
 
 import filters
 import sources
+from pairs.errors import PrefmillError, RecipeError
 from pairs.store import Store
-from pipelines import notes, outcomes, planted, steps, summary
+from pipelines import benchmarks, compare, notes, outcomes, planted, steps, summary
 from pipelines.resources import MixtureFile, StoreResource
 
 
@@ -115,7 +119,64 @@ def test_the_summary_and_the_report_say_it_all(demo):
         assert phrase in text
     page = outcomes.report_path(store, recipe).read_text()
     assert "<script" not in page
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 7
+    assert "Adversarial/Manual" in page, "what is missing of a benchmark is said"
+
+
+@pytest.mark.slow
+def test_benchmarks_are_measured_by_their_rules_and_never_trained_on(demo):
+    _, store, recipe = demo
+    found = {one["benchmark"]: one for one in notes.read(store, "evaluated", "demo")["benchmarks"]}
+    assert set(found) == {"mj_bench", "llmbar"}
+    assert found["llmbar"]["headline"] == "macro"
+    assert found["llmbar"]["figures"]["macro"][1] > 0.5, "the model beats a coin on a set it never saw"
+    assert found["llmbar"]["clean"] is None, "the contamination rule left nothing that both hold"
+    assert benchmarks.contaminated(store, recipe).is_empty()
+    unfiltered = steps.training(store, recipe).select("pair_id", split=pl.lit("train")).collect()
+    touched = benchmarks.contaminated_by(store, recipe, unfiltered)
+    dropped = steps.planned(store, recipe).ledger.filter(pl.col("rule") == "contamination")
+    assert dropped.height == 25
+    assert set(touched["benchmark_pair"]) == set(dropped["by"])
+    held_out = unfiltered.with_columns(split=pl.lit("test"))
+    assert benchmarks.contaminated_by(store, recipe, held_out).is_empty()
+
+
+@pytest.mark.slow
+def test_mixtures_compare_in_a_table_and_a_plot(demo, tmp_path):
+    _, store, recipe = demo
+    real = replace(recipe, train=recipe.train.model_copy(update={"backbone": "Qwen/Qwen2.5-VL-7B-Instruct"}))
+    rows = compare.table(store, [real])
+    by_name = {row["figure"]: row for row in rows}
+    assert (
+        by_name["llmbar: macro"]["demo"][0]
+        == notes.read(store, "evaluated", "demo")["benchmarks"][1]["figures"]["macro"][0]
+    )
+    printed = "BaseReward, Qwen2.5-VL-7B-Instruct, as printed"
+    assert by_name["vl_rewardbench: micro"] == {
+        "figure": "vl_rewardbench: micro",
+        "demo": None,
+        printed: (0.8216,) * 3,
+    }
+    assert set(compare.table(store, [recipe])[0]) == {"figure", "demo"}, (
+        "another backbone is not compared with the paper"
+    )
+    assert "| vl_rewardbench: micro" in compare.text(rows)
+    assert compare.plot(store, rows).read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(RecipeError, match="not evaluated yet; run the job `train` first"):
+        compare.table(Store(tmp_path / "empty"), [recipe])
+
+
+@pytest.mark.slow
+def test_any_reward_model_is_measured_by_one_command(demo):
+    _, store, recipe = demo
+    own = str(store.path("models", "demo"))
+    alone = benchmarks.evaluate(store, recipe, benchmarks.models(store, recipe, [], []))
+    twice = benchmarks.evaluate(store, recipe, benchmarks.models(store, recipe, [own, own], [own]))
+    assert alone == twice
+    assert json.loads(json.dumps(alone)) == notes.read(store, "evaluated", "demo")["benchmarks"]
+    assert "llmbar" in benchmarks.text(alone)
+    with pytest.raises(PrefmillError, match="no trained model yet"):
+        benchmarks.models(Store(store.root / "nothing"), recipe, [], [])
 
 
 @pytest.mark.slow

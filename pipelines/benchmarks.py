@@ -1,0 +1,146 @@
+"""A reward model on the benchmarks of a recipe, by their official rules; rows seen in training apart."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+import filters
+from mixtures._recipe import Recipe
+from pairs.errors import RecipeError
+from pairs.store import Store
+from pipelines import steps
+from rewards.interface import RewardModel
+
+_COLUMNS = (
+    "source", "pair_id", "prompt_id", "chosen_id", "rejected_id", "source_split", "category", "language", "extra",
+)  # fmt: skip
+
+
+def names(store: Store, recipe: Recipe) -> list[str]:
+    """The benchmarks of the recipe that hold pairs and are not admitted to training, in the order of the file."""
+    held = steps.pairs(store, recipe).filter(pl.col("role") == "benchmark").select("source").unique().collect()
+    return [
+        name
+        for name, given in recipe.sources.items()
+        if name in held["source"].to_list() and not given.admit_benchmark
+    ]
+
+
+def evaluate(store: Store, recipe: Recipe, model: RewardModel) -> list[dict[str, Any]]:
+    """The official figures of every benchmark of the recipe, as plain values."""
+    from rewards.benchmarks import measure
+    from rewards.score import completions, score
+
+    wanted = names(store, recipe)
+    if not wanted:
+        return []
+    score(store, model, completions(store, wanted), progress=sys.stderr.isatty())
+    rewards = store.scan("rewards", [model.fingerprint]).select("completion_id", "reward").collect()
+    touched = contaminated(store, recipe)
+    return [measure(name, _judged(store, name, rewards, touched), seed=recipe.seed).as_dict() for name in wanted]
+
+
+def _judged(store: Store, name: str, rewards: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
+    """The benchmark's pairs in native order, with the rewards of both sides (null: not judged)."""
+    rows = store.scan("pairs", [name]).select(_COLUMNS).collect()
+    for side in ("chosen", "rejected"):
+        of_side = rewards.select(pl.col("completion_id").alias(f"{side}_id"), pl.col("reward").alias(side))
+        rows = rows.join(of_side, on=f"{side}_id", how="left", maintain_order="left")
+    marks = (
+        touched.filter(pl.col("benchmark") == name)
+        .select(pair_id="benchmark_pair")
+        .with_columns(contaminated=True)
+    )
+    rows = rows.join(marks, on="pair_id", how="left", maintain_order="left")
+    return rows.with_columns(
+        pl.col("contaminated").fill_null(False), pl.col("chosen", "rejected").cast(pl.Float64)
+    )
+
+
+def contaminated(store: Store, recipe: Recipe) -> pl.DataFrame:
+    """Pairs of benchmarks that share something with a pair that was trained on: benchmark, benchmark_pair.
+
+    Of the pairs that the contamination filter names, those whose training pair is still in the split train: a rule
+    that drops them leaves none.
+    """
+    return contaminated_by(store, recipe, steps.planned(store, recipe).rows)
+
+
+def contaminated_by(store: Store, recipe: Recipe, rows: pl.DataFrame) -> pl.DataFrame:
+    """The same for any rows of a plan: pair_id and split."""
+    params = recipe.rules.get("contamination", filters.load("contamination").Rule())
+    trained = rows.filter(pl.col("split") == "train").select("pair_id").unique()
+    signal = steps.signals(store, recipe, "contamination").collect().join(trained, on="pair_id", how="semi")
+    hits = signal.explode("hits").filter(pl.col("hits").is_not_null()).unnest("hits")
+    return hits.filter(pl.col("similarity") >= params.similarity).select("benchmark", "benchmark_pair").unique()
+
+
+def models(store: Store, recipe: Recipe, named: Sequence[str], for_text: Sequence[str]) -> RewardModel:
+    """The model to measure: the mean of those named (none: the mixture's own), another for text where given."""
+    from rewards.ensemble import Ensemble, Routed
+    from rewards.load import load_reward_model
+
+    def mean(paths: Sequence[str]) -> RewardModel:
+        loaded = [load_reward_model(path) for path in paths]
+        return loaded[0] if len(loaded) == 1 else Ensemble(loaded)
+
+    if not named and not (store.path("models", recipe.name) / "config.json").is_file():
+        raise RecipeError(
+            f"{recipe.name}: no trained model yet; run the job `train` first, or name one by --model"
+        )
+    model = mean(named or [str(store.path("models", recipe.name))])
+    return Routed(model, mean(for_text)) if for_text else model
+
+
+def text(found: Sequence[Mapping[str, Any]]) -> str:
+    """The headline of each benchmark, a line each."""
+    lines = [
+        f"{'benchmark':<24}{'figure':<14}{'value':>7}  {'95% interval':<16}{'pairs':>7}{'unjudged':>10}{'tied':>6}"
+    ]
+    for row in table(found):
+        interval = f"{row['from']:.3f} to {row['to']:.3f}"
+        lines.append(
+            f"{row['benchmark']:<24}{row['figure']:<14}{row['value']:>7.3f}  {interval:<16}{row['pairs']:>7,}"
+            f"{row['unjudged']:>10,}{row['tied']:>6,}"
+            + (f"  without {row['missing parts']}" if row["missing parts"] else "")
+        )
+    return "\n".join(lines) if found else "the mixture lists no benchmark whose pairs are in the store"
+
+
+def table(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row per benchmark: its headline with interval, what it is over, clean and contaminated pairs apart."""
+    rows = []
+    for one in found:
+        value, low, high = one["figures"][one["headline"]]
+        clean, touched = one["clean"], one["contaminated"]
+        rows.append(
+            {
+                "benchmark": one["benchmark"],
+                "figure": one["headline"],
+                "value": value,
+                "from": low,
+                "to": high,
+                "pairs": one["pairs"],
+                "unjudged": one["unjudged"],
+                "tied": one["tied"],
+                "clean": clean[1][0] if clean else None,
+                "contaminated": touched[1][0] if touched else None,
+                "contaminated pairs": touched[0] if touched else 0,
+                "missing parts": ", ".join(one["missing"]),
+            }
+        )
+    return rows
+
+
+def details(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row per benchmark and figure, with its interval."""
+    return [
+        {"benchmark": one["benchmark"], "figure": name, "value": value, "from": low, "to": high}
+        for one in found
+        for name, (value, low, high) in one["figures"].items()
+        if value == value  # a part that is not there has none
+    ]

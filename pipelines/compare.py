@@ -1,0 +1,82 @@
+"""Trained mixtures side by side: held-out accuracy and every benchmark, beside BaseReward's printed figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mixtures._recipe import Recipe
+from pairs.errors import RecipeError
+from pairs.store import Store
+from pipelines import notes, plots
+
+Figure = tuple[float, float, float]  # value, and the ends of its 95 % interval
+
+# BaseReward (arXiv 2509.16127), final models: what its tables print, as shares. Its MM-RLHF-RewardBench includes
+# 25 pairs about videos; which revision of VL-RewardBench it used is not said.
+PRINTED = {
+    "Qwen/Qwen2.5-VL-7B-Instruct": {
+        "vl_rewardbench: micro": 0.8216, "vl_rewardbench: macro": 0.8085, "mm_rlhf_rewardbench: acc": 0.9176,
+        "mm_rlhf_rewardbench: acc+": 0.8043, "multimodal_rewardbench: micro": 0.728,
+    },
+    "Qwen/Qwen2-VL-7B-Instruct": {
+        "vl_rewardbench: micro": 0.7853, "vl_rewardbench: macro": 0.7653, "mm_rlhf_rewardbench: acc": 0.9059,
+        "mm_rlhf_rewardbench: acc+": 0.7826, "multimodal_rewardbench: micro": 0.687,
+    },
+}  # fmt: skip
+_SHOWN = ("acc+", "macro", "micro", "hard", "normal", "easy")  # figures worth a row beside the headline
+
+
+def figures(store: Store, recipe: Recipe) -> dict[str, Figure]:
+    """Held-out accuracy and the main figures of each benchmark of one trained mixture, by name."""
+    found = notes.read(store, "evaluated", recipe.name)
+    if not found:
+        raise RecipeError(f"{recipe.name}: not evaluated yet; run the job `train` first")
+    out: dict[str, Figure] = {f"held out: {found['split']}": (found["accuracy"], *found["interval"])}
+    for one in found["benchmarks"]:
+        for name, figure in one["figures"].items():
+            if name == one["headline"] or name in _SHOWN:
+                out[f"{one['benchmark']}: {name}"] = tuple(figure)
+    return out
+
+
+def table(store: Store, recipes: Sequence[Recipe]) -> list[dict[str, Any]]:
+    """A row per figure, a column per mixture; and BaseReward's, for a mixture whose backbone the paper used."""
+    by_mixture: dict[str, dict[str, Figure]] = {recipe.name: figures(store, recipe) for recipe in recipes}
+    for recipe in recipes:
+        backbone = getattr(recipe.train, "backbone", "")
+        if backbone in PRINTED:
+            printed = {name: (value, value, value) for name, value in PRINTED[backbone].items()}
+            by_mixture[f"BaseReward, {backbone.split('/')[-1]}, as printed"] = printed
+    names = dict.fromkeys(name for column in by_mixture.values() for name in column)
+    return [
+        {"figure": name, **{title: column.get(name) for title, column in by_mixture.items()}} for name in names
+    ]
+
+
+def text(rows: Sequence[dict[str, Any]]) -> str:
+    """The table as Markdown, which is easy to read as it is; a dash where a mixture has no such figure."""
+    titles = list(rows[0])
+    lines = [[*titles], [":--" for _ in titles]]
+    lines += [[row["figure"], *(_cell(row[title]) for title in titles[1:])] for row in rows]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(titles))]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    )
+
+
+def _cell(figure: Figure | None) -> str:
+    if figure is None:
+        return "-"
+    value, low, high = figure
+    return f"{value:.3f}" if low == high else f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def plot(store: Store, rows: Sequence[dict[str, Any]]) -> Path:
+    """Draw the table into the store's reports; returns the picture's path."""
+    path = store.path("reports", "comparison.png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(plots.compared(rows))
+    return path

@@ -1,0 +1,219 @@
+"""The kinds of official metrics: pairs, groups that must be wholly right, one right answer among many, styles.
+
+Each kind turns judged pairs into `Entries` and their cells into figures, of which the first is the headline.
+Judged pairs are a frame with source_split, prompt_id, category, language, extra (JSON), and chosen and rejected
+(the rewards, float64, finite).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import polars as pl
+
+from rewards._cells import Cells, Entries, Figures, mean_of
+
+Ties = Literal["wrong", "half", "label"]
+
+
+class Metric(Protocol):
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """The cells of the whole benchmark, where they are known: what is missing of them is said."""
+        ...
+
+    def entries(self, judged: pl.DataFrame) -> Entries: ...
+
+    def figures(self, cells: Cells) -> Figures: ...
+
+
+def noted(key: str) -> pl.Expr:
+    """A native field that the source keeps in `extra`, as text."""
+    return pl.col("extra").str.json_path_match(f"$.{key}")
+
+
+def right(judged: pl.DataFrame, ties: Ties, tie_is_right: pl.Expr | None = None) -> np.ndarray:
+    """1 where chosen has more reward, 0 where rejected has, float64 [pairs]; equal rewards as `ties` says: wrong,
+    half, or right where `tie_is_right` (a decision that falls to one side, whatever the label)."""
+    difference = (judged["chosen"] - judged["rejected"]).to_numpy()
+    won = (difference > 0).astype(np.float64)
+    if ties == "half":
+        won[difference == 0] = 0.5
+    elif ties == "label" and tie_is_right is not None:
+        told = judged.select(tie_is_right.fill_null(False)).to_series().to_numpy()
+        won[difference == 0] = told[difference == 0]
+    return won
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Accuracy over pairs, by cell and section.
+
+    `sections` names the cells of each section; its figure counts each pair alike, or its cells by `weights`.
+    `micro` is the share over all pairs, `macro` the plain mean of sections (of cells, where there are none). `per`
+    is a column by whose values the whole is computed apart and then averaged. `without_ties` adds the share among
+    pairs whose rewards differ.
+    """
+
+    headline: str = "micro"
+    averages: tuple[str, ...] = ("micro",)
+    ties: Ties = "wrong"
+    tie_is_right: pl.Expr | None = None
+    by: pl.Expr = field(default_factory=lambda: pl.col("category"))
+    sections: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    per: str | None = None
+    without_ties: bool = False
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        return () if self.per else tuple(cell for cells in self.sections.values() for cell in cells)
+
+    def entries(self, judged: pl.DataFrame) -> Entries:
+        won = right(judged, self.ties, self.tie_is_right)
+        cell = judged.select(self.by.fill_null("other").cast(pl.String).alias("cell")).to_series().to_list()
+        if self.per:
+            cell = [f"{apart}\t{name}" for apart, name in zip(judged[self.per], cell, strict=True)]
+        units = judged["prompt_id"].to_list()
+        if not self.without_ties:
+            return Entries.of(units, cell, won)
+        differ = (judged["chosen"] != judged["rejected"]).to_numpy()
+        apart = [unit for unit, keeps in zip(units, differ, strict=True) if keeps]
+        return Entries.of([*units, *apart], [*cell, *["\tdiffer"] * len(apart)], [*won, *won[differ]])
+
+    def figures(self, cells: Cells) -> Figures:
+        if self.per:
+            return self._per(cells)
+        names = [name for name in cells.names if name != "\tdiffer"]
+        found = self._sections(cells, "")
+        averages = {"micro": cells.mean(*names), "macro": mean_of(found.values())}
+        out = {name: averages[name] for name in self.averages} | found
+        if self.without_ties:
+            out["without ties"] = cells.mean("\tdiffer")
+        out |= {name: cells.mean(name) for name in names if name not in out}
+        return {self.headline: out.pop(self.headline), **out}
+
+    def _sections(self, cells: Cells, prefix: str) -> Figures:
+        if not self.sections:
+            return {name: cells.mean(name) for name in cells.names if name != "\tdiffer"}
+        return {
+            section: cells.weighted({prefix + name: self.weights[name] for name in names})
+            if self.weights
+            else cells.mean(*(prefix + name for name in names))
+            for section, names in self.sections.items()
+        }
+
+    def _per(self, cells: Cells) -> Figures:
+        keys = sorted({name.partition("\t")[0] for name in cells.names})
+        means = {key: mean_of(self._sections(cells, f"{key}\t").values()) for key in keys}
+        return {"macro": mean_of(means.values()), **means}
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Accuracy over pairs (`acc`), and over groups whose pairs are all right (`acc+`), each by category too."""
+
+    expected: tuple[str, ...] = ()
+    group: pl.Expr = field(default_factory=lambda: noted("group"))
+
+    def entries(self, judged: pl.DataFrame) -> Entries:
+        rows = judged.select("category", group=self.group).with_columns(won=pl.Series(right(judged, "wrong")))
+        whole = rows.group_by("group", "category").agg(pl.col("won").min()).sort("group", "category")
+        units = [*rows["group"], *whole["group"]]
+        cells = [*rows["category"], *(f"{name} +" for name in whole["category"])]
+        return Entries.of(units, cells, [*rows["won"], *whole["won"]])
+
+    def figures(self, cells: Cells) -> Figures:
+        single = [name for name in cells.names if not name.endswith(" +")]
+        out = {"acc": cells.mean(*single), "acc+": cells.mean(*(f"{name} +" for name in single))}
+        return out | {name: cells.mean(name) for name in cells.names}
+
+
+def sides(judged: pl.DataFrame) -> Iterator[tuple[dict[str, Any], np.ndarray, np.ndarray]]:
+    """Each native row: what its source noted, the rewards of its right and of its wrong answers, each reward as
+    often as its answer stands there."""
+    for _, rows in judged.with_columns(group=noted("group")).group_by("group", maintain_order=True):
+        facts = json.loads(rows["extra"][0]) | {"category": rows["category"][0]}
+        found: dict[str, dict[str, tuple[float, int]]] = {"chosen": {}, "rejected": {}}
+        for row in rows.iter_rows(named=True):
+            extra = json.loads(row["extra"])
+            for side, answers in found.items():
+                places = extra.get(f"{side}_positions", extra.get(f"{side}_ids", [0]))
+                answers[row[f"{side}_id"]] = (row[side], len(places))
+        chosen, rejected = (
+            np.array([reward for reward, times in found[side].values() for _ in range(times)])
+            for side in ("chosen", "rejected")
+        )
+        yield facts, chosen, rejected
+
+
+@dataclass(frozen=True)
+class OneOfMany:
+    """One right answer among many (RewardMATH): `strict` when it beats all others, `tolerant` when none beats it,
+    `mrr` the reciprocal of its rank with equal rewards placed before it."""
+
+    expected: tuple[str, ...] = ()
+
+    def entries(self, judged: pl.DataFrame) -> Entries:
+        units, cells, values = [], [], []
+        for facts, chosen, rejected in sides(judged):
+            reward = chosen[0]
+            above, level = int((rejected > reward).sum()), int((rejected == reward).sum())
+            found = {
+                "strict": float(above + level == 0),
+                "tolerant": float(above == 0),
+                "mrr": 1 / (1 + above + level),
+                f"strict: {facts['category']}": float(above + level == 0),
+            }
+            for name, value in found.items():
+                units.append(facts["group"])
+                cells.append(name)
+                values.append(value)
+        return Entries.of(units, cells, values)
+
+    def figures(self, cells: Cells) -> Figures:
+        return {"strict": cells.mean("strict"), **{name: cells.mean(name) for name in cells.names}}
+
+
+@dataclass(frozen=True)
+class Styles:
+    """Three styles of a right answer against three of a wrong one (RM-Bench): per domain a 3 by 3 matrix of shares
+    of prompts; normal is its diagonal, hard the cells above it (the plainer one is right), easy those below."""
+
+    domains: tuple[str, ...] = ("chat", "math", "code", "safety")
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        return tuple(f"{domain} 0 0" for domain in self.domains)
+
+    def entries(self, judged: pl.DataFrame) -> Entries:
+        rows = judged.select("category", "extra", group=noted("group")).to_dicts()
+        units, cells, values = [], [], []
+        for row, won in zip(rows, right(judged, "wrong"), strict=True):
+            extra = json.loads(row["extra"])
+            for i, j in product(extra["chosen_styles"], extra["rejected_styles"]):
+                units.append(row["group"])
+                cells.append(f"{row['category']} {i} {j}")
+                values.append(won)
+        return Entries.of(units, cells, values)
+
+    def figures(self, cells: Cells) -> Figures:
+        levels: dict[str, list[float]] = {"hard": [], "normal": [], "easy": []}
+        domains: Figures = {}
+        for domain in self.domains:
+            matrix = np.array([[cells.mean(f"{domain} {i} {j}") for j in range(3)] for i in range(3)])
+            upper, lower = matrix[np.triu_indices(3, 1)], matrix[np.tril_indices(3, -1)]
+            parts = (upper.mean(), np.diag(matrix).mean(), lower.mean())
+            for level, value in zip(levels.values(), parts, strict=True):
+                level.append(float(value))
+            domains[domain] = float(np.mean(parts))
+        return (
+            {"macro": mean_of(domains.values())}
+            | {name: mean_of(values) for name, values in levels.items()}
+            | domains
+        )

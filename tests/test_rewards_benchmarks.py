@@ -1,0 +1,338 @@
+"""Official metrics: facts of each benchmark, real reward models' published decisions, ensembles and routing."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pairs.errors import PrefmillError
+from pairs.media import encode_image
+from rewards.benchmarks import _SECTIONS, _TRANSLATED, _WEIGHTS, BENCHMARKS, measure
+from rewards.ensemble import Ensemble, Routed
+from rewards.interface import Item
+from sources._read import ingest
+
+
+def judged(*rows, **facts):
+    """Pairs as `measure` takes them, each given as (chosen reward, rejected reward, other columns)."""
+    made = []
+    for place, (chosen, rejected, more) in enumerate(rows):
+        base = {
+            "source_split": "test", "prompt_id": f"p{place}", "chosen_id": f"c{place}", "rejected_id": f"r{place}",
+            "category": None, "language": None, "extra": {}, "contaminated": False,
+        }  # fmt: skip
+        made.append({**base, **facts, **more, "chosen": chosen, "rejected": rejected})
+    for row in made:
+        row["extra"] = json.dumps(row["extra"])
+    return pl.DataFrame(made, infer_schema_length=None).with_columns(
+        pl.col("chosen", "rejected").cast(pl.Float64), pl.col("category", "language").cast(pl.String)
+    )
+
+
+def values(found):
+    return {name: round(value, 9) for name, (value, _, _) in found.figures.items()}
+
+
+def test_sections_of_rewardbench_weigh_what_the_leaderboard_says():
+    sums = [sum(_WEIGHTS[name] for name in names) for names in _SECTIONS.values()]
+    assert sums == [358, 456, 740, 1968]
+    assert sum(_TRANSLATED.values()) == 2869 - 447 + 983
+
+
+def test_rewardbench_is_the_mean_of_sections_with_maths_as_heavy_as_code():
+    rows = [(1, 0, {"category": "math-prm"}), (0, 1, {"category": "hep-cpp"}), (0, 1, {"category": "hep-go"}),
+            (1, 0, {"category": "alpacaeval-easy"}), (1, 1, {"category": "alpacaeval-hard"})]  # fmt: skip
+    found = measure("rewardbench", judged(*rows))
+    reasoning, chat = 984 / (984 + 2 * 164), 100 / (100 + 95)
+    assert found.headline == "macro"
+    assert values(found)["Reasoning"] == round(reasoning, 9)
+    assert values(found)["Chat"] == round(chat, 9), "equal rewards are wrong"
+    assert values(found)["macro"] == round((reasoning + chat) / 2, 9)
+    assert found.tied == 1
+    assert len(found.missing) == 23 - 5
+    assert "donotanswer" in found.missing
+
+
+def test_m_rewardbench_averages_languages_not_rows():
+    rows = [(1, 0, {"category": "math-prm", "language": "deu_Latn"})]
+    rows += [(0, 1, {"category": "math-prm", "language": "arb_Arab"})] * 3
+    assert values(measure("m_rewardbench", judged(*rows))) == {"macro": 0.5, "arb_Arab": 0.0, "deu_Latn": 1.0}
+
+
+def best_of(rewards, subset="Math", name="1", right=1):
+    """A row of RewardBench 2: the first `right` rewards are those of right answers."""
+    rows = []
+    for i, chosen in enumerate(rewards[:right]):
+        for j, rejected in enumerate(rewards[right:]):
+            extra = {"group": name, "subset": subset, "chosen_positions": [i], "rejected_positions": [j]}
+            ids = {"prompt_id": name, "chosen_id": f"{name}c{i}", "rejected_id": f"{name}r{j}"}
+            rows.append((chosen, rejected, {"category": subset, "extra": extra, **ids}))
+    return rows
+
+
+def test_rewardbench_2_shares_credit_among_the_highest():
+    for rewards, score in (((1, 1, 0, 0), 0.5), ((0, 1, 0, 0), 0.0), ((2, 1, 0, 0), 1.0), ((1, 1, 1, 1), 0.25)):
+        assert values(measure("rewardbench_2", judged(*best_of(rewards))))["Math"] == score
+
+
+def test_equal_wrong_answers_of_rewardbench_2_share_as_often_as_they_stand():
+    extra = {"group": "1", "subset": "Math", "chosen_positions": [0], "rejected_positions": [0, 1, 2]}
+    assert values(measure("rewardbench_2", judged((1, 1, {"extra": extra}))))["Math"] == 0.25
+
+
+def test_ties_of_rewardbench_2():
+    flawless = best_of((9, 0, 0), "Ties", "ref:1") + best_of((9, 8, 0, 0), "Ties", "tied:1", right=2)
+    assert values(measure("rewardbench_2", judged(*flawless)))["Ties"] == round(1 + 0.01 * np.tanh(7), 9)
+    # All right answers beat all wrong ones, but differ more among each other than from those.
+    spread = best_of((9, 0), "Ties", "ref:1") + best_of((9, 4, 3), "Ties", "tied:1", right=2)
+    margin = np.tanh(1 / 5 - 1)
+    assert values(measure("rewardbench_2", judged(*spread)))["Ties"] == round(0.6 + 0.01 * margin, 9)
+    # A constant model: 0/0 counts as 0.
+    flat = best_of((1, 1), "Ties", "ref:1") + best_of((1, 1, 1), "Ties", "tied:1", right=2)
+    assert values(measure("rewardbench_2", judged(*flat)))["Ties"] == 0
+
+
+def styles(right, wrong, domain="chat", name="chat:1"):
+    return [
+        (chosen, rejected, {"category": domain, "prompt_id": name, "extra": {
+            "group": name, "chosen_styles": [i], "rejected_styles": [j]}})
+        for i, chosen in enumerate(right) for j, rejected in enumerate(wrong)
+    ]  # fmt: skip
+
+
+def test_rm_bench_reads_the_matrix_of_styles():
+    # A model that likes style: right answers 0, 1, 2 and wrong ones 0.5, 1.5, 2.5.
+    found = values(measure("rm_bench", judged(*styles((0, 1, 2), (0.5, 1.5, 2.5)))))
+    assert (found["hard"], found["normal"], found["easy"]) == (0, 0, 1)
+    assert found["chat"] == found["macro"] == round(1 / 3, 9)
+    two = styles((0, 1, 2), (0.5, 1.5, 2.5)) + styles((3, 3, 3), (1, 2, 4), "code", "code:1")
+    found = values(measure("rm_bench", judged(*two)))
+    assert found["macro"] == round((found["easy"] + found["normal"] + found["hard"]) / 3, 9)
+    assert found["macro"] == round((found["chat"] + found["code"]) / 2, 9)
+    assert measure("rm_bench", judged(*two)).missing == ["math 0 0", "safety 0 0"]
+
+
+def test_acc_plus_counts_groups_that_are_wholly_right():
+    rows = [(1, 0, "a"), (1, 0, "a"), (1, 0, "b"), (0, 1, "b"), (1, 1, "b")]
+    frame = judged(*((x, y, {"category": "mcq", "extra": {"group": g}}) for x, y, g in rows))
+    found = values(measure("mm_rlhf_rewardbench", frame))
+    assert (found["acc"], found["acc+"]) == (0.6, 0.5)
+
+
+def test_rewardmath_wants_the_right_solution_before_all_nine():
+    def problem(name, right, *wrong):
+        facts = {"category": "Algebra", "prompt_id": name, "chosen_id": name}
+        return [
+            (right, reward, {**facts, "rejected_id": f"{name}{i}", "extra": {"group": name, "rejected_ids": [i]}})
+            for i, reward in enumerate(wrong)
+        ]
+
+    found = measure("rewardmath", judged(*problem("1", 5, 1, 2), *problem("2", 5, 5, 2), *problem("3", 0, 1, 2)))
+    assert values(found)["strict"] == round(1 / 3, 9)
+    assert values(found)["tolerant"] == round(2 / 3, 9)
+    assert values(found)["mrr"] == round((1 + 1 / 2 + 1 / 3) / 3, 9)
+
+
+def test_vl_rewardbench_gives_micro_and_macro():
+    rows = [(1, 0, {"category": "hallucination"})] * 6 + [(0, 1, {"category": "reasoning"})] * 2
+    found = measure("vl_rewardbench", judged(*rows))
+    assert found.headline == "micro"
+    assert (values(found)["micro"], values(found)["macro"]) == (0.75, 0.5)
+    assert found.missing == ["general"]
+
+
+def test_a_part_of_multimodal_rewardbench_stands_apart_and_the_whole_is_over_rows():
+    rows = [(1, 0, {"category": "reasoning", "extra": {"part": "math"}}),
+            (0, 1, {"category": "reasoning", "extra": {"part": "coding"}}),
+            (1, 0, {"category": "vqa", "extra": {"part": None}}),
+            (1, 0, {"category": "vqa", "extra": {"part": None}})]  # fmt: skip
+    assert values(measure("multimodal_rewardbench", judged(*rows))) == {
+        "micro": 0.75, "coding": 0.0, "math": 1.0, "vqa": 1.0,
+    }  # fmt: skip
+
+
+def test_every_benchmark_of_the_table_is_a_source():
+    import sources
+
+    assert {sources.load(name).source.role for name in BENCHMARKS} == {"benchmark"}
+
+
+def test_a_prompt_with_an_unjudged_completion_is_left_out_whole_and_counted():
+    rows = best_of((2, 1, 0, 0), name="1") + best_of((0, None, 1, 0), name="2")
+    found = measure("rewardbench_2", judged(*rows))
+    assert (found.pairs, found.unjudged, values(found)["Math"]) == (3, 3, 1.0)
+    with pytest.raises(PrefmillError, match="no pair that the model can judge, of 3"):
+        measure("rewardbench_2", judged(*best_of((None, 1, 1, 0))))
+
+
+def test_contaminated_prompts_are_counted_apart():
+    rows = [(1, 0, {"contaminated": True})] * 3 + [(1, 0, {}), (0, 1, {})]
+    found = measure("auto_j", judged(*rows))
+    assert values(found)["micro"] == 0.8
+    assert (found.clean[0], found.clean[1][0], found.contaminated[0], found.contaminated[1][0]) == (2, 0.5, 3, 1.0)
+    assert measure("auto_j", judged((1, 0, {}))).clean is None
+
+
+def test_intervals_resample_prompts_not_pairs():
+    apart = measure("auto_j", judged(*[(i % 2, 0.5, {"prompt_id": f"p{i}"}) for i in range(400)]))
+    together = measure("auto_j", judged(*[(i % 2, 0.5, {"prompt_id": f"p{i % 2}"}) for i in range(400)]))
+    low, high = apart.figures["micro"][1:]
+    assert 0.44 < low < 0.46 < 0.54 < high < 0.56  # 0.5 +- 1.96 * 0.5 / sqrt(400)
+    assert together.figures["micro"][1:] == (0.0, 1.0)
+    assert apart == measure("auto_j", judged(*[(i % 2, 0.5, {"prompt_id": f"p{i}"}) for i in range(400)]))
+
+
+def with_rewards(store, name, reward):
+    """A source's pairs with rewards by `reward(row, side)`."""
+    rows = store.scan("pairs", [name]).collect()
+    for side in ("chosen", "rejected"):
+        rows = rows.with_columns(
+            pl.Series(side, [reward(row, side) for row in rows.iter_rows(named=True)], dtype=pl.Float64)
+        )
+    return rows.with_columns(contaminated=pl.lit(False))
+
+
+@pytest.fixture
+def judgebench(store, real_data):
+    ingest(store, "judgebench", path=str(real_data / "judgebench"), splits=["gpt"])
+    return store
+
+
+def test_an_always_equal_scorer_gets_what_judgebench_gives_it(judgebench):
+    found = measure("judgebench", with_rewards(judgebench, "judgebench", lambda row, side: 1.0))
+    assert found.headline == "gpt"
+    assert (found.pairs, found.tied) == (350, 350)
+    assert values(found)["gpt"] == round(157 / 350, 9), "all its answers are B"
+
+
+def test_the_decisions_published_with_judgebench_are_reproduced(judgebench, real_data):
+    """150 decisions by Skywork-Reward-Llama-3.1-8B, and what their official accuracy comes to."""
+    (outputs,) = (real_data / "judgebench" / "outputs").iterdir()
+    games = {row["pair_id"]: row for row in map(json.loads, outputs.read_text().splitlines())}
+
+    def reward(row, side):
+        extra = json.loads(row["extra"])
+        if extra["pair_id"] not in games:
+            return None
+        first, second = games[extra["pair_id"]]["judgments"][0]["judgment"]["scores"]
+        return first if (extra["label"] == "A>B") == (side == "chosen") else second
+
+    frame = with_rewards(judgebench, "judgebench", reward)
+    from rewards._metrics import right
+
+    scored = frame.filter(pl.col("chosen").is_not_null())
+    won = right(scored, "wrong")
+    for row, one in zip(scored.iter_rows(named=True), won, strict=True):
+        extra = json.loads(row["extra"])
+        opposite = {"A>B": "B>A", "B>A": "A>B"}[extra["label"]]
+        assert games[extra["pair_id"]]["judgments"][0]["decision"] == (extra["label"] if one else opposite)
+    official = [game["judgments"][0]["decision"] == game["label"] for game in games.values()]
+    found = measure("judgebench", frame)
+    assert found.pairs == len(official) == 150
+    assert values(found)["gpt"] == round(sum(official) / 150, 9) == round(89 / 150, 9)
+    by_source = defaultdict(list)
+    for game in games.values():
+        name = "mmlu-pro" if game["source"].startswith("mmlu-pro") else game["source"]
+        by_source[f"gpt/{name}"].append(game["judgments"][0]["decision"] == game["label"])
+    assert {name: round(float(np.mean(won)), 9) for name, won in by_source.items()}.items() <= values(
+        found
+    ).items()
+
+
+SCORERS = {
+    "ImageReward": 39,
+    "aesthetics": 44,
+    "blipscore": 10,
+    "clipscore_v2": 42,
+    "hps_v2.1": 54,
+    "pickscore_v1": 56,
+}
+
+
+def test_the_predictions_published_with_mj_bench_are_reproduced(store, real_data):
+    """56 predictions each by six scorers of pictures: how many their authors count as right."""
+    ingest(store, "mj_bench", path=str(real_data / "mj-bench"))
+    media = store.scan("media", ["mj_bench"]).collect()
+    assert media.height == 112
+    by_name = {}
+    for file in (real_data / "mj-bench" / "quality" / "objects_indoor" / "examples_objects_indoor").iterdir():
+        by_name[file.name] = media_id(store, media, file)
+    for scorer, published in SCORERS.items():
+        rows = json.loads(
+            (real_data / "mj-bench" / "personal" / "result" / scorer / "object_indoor0.0.json").read_text()
+        )
+        reward_of = {}
+        for row in rows:
+            for side in "01":
+                reward_of[by_name[row[f"image_{side}_path"]]] = row[f"score_{side}"]
+        frame = with_rewards(store, "mj_bench", lambda row, side: reward_of[row[f"{side}_media_ids"][0]])  # noqa: B023
+        found = measure("mj_bench", frame)
+        assert sum(row["pred"] == row["label"] for row in rows) == published
+        assert values(found)["micro"] == round(published / 56, 9), scorer
+        assert found.tied == 0
+
+
+def media_id(store, media, file):
+    from pairs.media import check_image
+
+    return check_image(file.read_bytes()).media_id
+
+
+def test_real_benchmarks_have_the_sizes_their_metrics_expect(store, real_data):
+    sizes = {
+        "rm-bench": ("rm_bench", {"chat 0 0": 129, "code 0 0": 228, "safety 0 0": 284}),
+        "llmbar": ("llmbar", {"Natural": 100, "Adversarial/Neighbor": 134, "Adversarial/Manual": 46}),
+    }
+    for folder, (name, counts) in sizes.items():
+        splits = ["natural", "adversarial", "processed"] if name == "llmbar" else ["test"]
+        ingest(store, name, path=str(real_data / folder), splits=splits)
+        frame = with_rewards(store, name, lambda row, side: float(len(row[side][0]["content"])))
+        entries = BENCHMARKS[name].entries(frame)
+        held = dict(zip(entries.cells, np.bincount(entries.cell).tolist(), strict=True))
+        assert counts.items() <= held.items()
+        found = measure(name, frame)
+        assert all(0 <= low <= value <= high <= 1 for value, low, high in found.figures.values() if value == value)
+    by_length = with_rewards(store, "rm_bench", lambda row, side: float(len(row[side][0]["content"])))
+    levels = values(measure("rm_bench", by_length))
+    assert levels["easy"] > levels["normal"] > levels["hard"], "length alone falls for style"
+
+
+class Fixed:
+    """A model whose reward is a number, or the length of the completion times one."""
+
+    def __init__(self, name, factor, longest=10**6):
+        self.fingerprint, self.factor, self.longest = name, factor, longest
+
+    def fits(self, items):
+        return np.array([len(item.completion[0]["content"]) <= self.longest for item in items])
+
+    def rewards(self, items):
+        return np.array([self.factor * len(item.completion[0]["content"]) for item in items], np.float32)
+
+
+def item(text, *pictures):
+    return Item(text, [], [{"role": "assistant", "content": text}], pictures)
+
+
+def test_an_ensemble_is_the_mean_and_judges_what_all_can():
+    both = Ensemble([Fixed("a", 1), Fixed("b", 3, longest=2)])
+    items = [item("x"), item("xx"), item("xxx")]
+    assert both.rewards(items).tolist() == [2, 4, 6]
+    assert both.rewards(items).dtype == np.float32
+    assert both.fits(items).tolist() == [True, True, False]
+    assert both.fingerprint != Ensemble([Fixed("b", 3), Fixed("a", 1)]).fingerprint != Fixed("a", 1).fingerprint
+    with pytest.raises(PrefmillError, match="no models"):
+        Ensemble([])
+
+
+def test_pictures_and_text_go_to_models_of_their_own():
+    picture = encode_image(np.zeros((8, 8, 3), np.uint8))
+    routed = Routed(pictures=Fixed("p", 10), text=Fixed("t", 1, longest=2))
+    shown = Item("s", [], [{"role": "assistant", "content": "xx"}], (), (picture,))
+    items = [item("xx"), item("xx", picture), item("xxx"), shown]
+    assert routed.rewards(items).tolist() == [2, 20, 3, 20]
+    assert routed.fits(items).tolist() == [True, True, False, True]
