@@ -39,6 +39,8 @@ class Columns(Texts):
     a: str | None = None
     b: str | None = None
     label: str | None = None
+    a_score: str | None = None
+    b_score: str | None = None
     margin: str | None = None
 
 
@@ -48,6 +50,14 @@ class Labels(BaseModel, extra="forbid", strict=True):
     a: list[bool | int | float | str]
     b: list[bool | int | float | str]
     tie: list[bool | int | float | str] = []
+
+
+class Joined(BaseModel, extra="forbid", strict=True):
+    """Other files; the row gets, as a column, theirs whose `key` equals its own `by`."""
+
+    files: list[str]
+    key: str
+    by: str
 
 
 class Declared(BaseModel, extra="forbid", strict=True):
@@ -70,6 +80,8 @@ class Declared(BaseModel, extra="forbid", strict=True):
     media: list[str] = []
     optional: list[str] = []
     each: str | None = None
+    header: list[str] = []
+    join: dict[str, Joined] = {}
     citation: str = ""
 
 
@@ -106,8 +118,13 @@ def _check(file: Path, stated: Declared) -> None:
     """What is sound key by key, but not together."""
     columns = stated.columns
     given = columns.model_fields_set
-    if given & {"chosen", "rejected", "a", "b", "label"} not in ({"chosen", "rejected"}, {"a", "b", "label"}):
-        raise PrefmillError(f"{file}: [columns] needs chosen and rejected, or a, b and label")
+    sides = {"chosen", "rejected", "a", "b", "label", "a_score", "b_score"}
+    if given & sides not in ({"chosen", "rejected"}, {"a", "b", "label"}, {"a", "b", "a_score", "b_score"}):
+        raise PrefmillError(
+            f"{file}: [columns] needs chosen and rejected; or a, b and label; or a, b, a_score and b_score"
+        )
+    if "margin" in given and "a_score" in given:
+        raise PrefmillError(f"{file}: the margin is the difference of a_score and b_score; leave it out")
     if ("label" in given) != (stated.labels is not None):
         raise PrefmillError(f"{file}: the column label and the table [labels] come together")
     for key in given & stated.texts.model_fields_set:

@@ -17,7 +17,7 @@ from pairs.errors import BadRow, SetAside, shown
 from pairs.schema import IMAGE_MARK, Message, Pair
 from sources._declaration import HOLE, Declared, Labels, declared, label_key, named
 from sources._shapes import PIXELS_PNG, image_bytes, rating
-from sources._source import Row, Source
+from sources._source import Join, Row, Source
 from sources._turns import replies
 
 PICTURE = "<picture>"  # stands for an embedded picture in an example: TOML has no bytes
@@ -43,6 +43,8 @@ def _module(file: Path, name: str, text: bytes) -> ModuleType:
         **{key: getattr(stated, key) for key in same},
         files={split: tuple(patterns) for split, patterns in stated.files.items()},
         media=tuple(stated.media),
+        header=tuple(stated.header),
+        joins={key: Join(tuple(join.files), join.key, join.by) for key, join in stated.join.items()},
         optional=frozenset(stated.optional),
         example={column: _pictured(value) for column, value in stated.example.items()},
     )
@@ -75,7 +77,8 @@ class _Adapter:
         sides = self._chosen_and_rejected(row)
         if isinstance(sides, SetAside):
             return sides
-        chosen, rejected = (_said(self._at(row, column), column) for column in sides)
+        *columns, margin = sides
+        chosen, rejected = (_said(self._at(row, column), column) for column in columns)
         prompt: str | Sequence[Message]
         if self._columns.prompt is None and self._texts.prompt is None:
             if isinstance(chosen, str) or isinstance(rejected, str):
@@ -86,7 +89,6 @@ class _Adapter:
             for side in (chosen, rejected):
                 if not isinstance(side, str) and side[0]["role"] in ("system", "user"):
                     raise BadRow("completion_holds_prompt", "a side starts with the prompt: leave out `prompt`")
-        margin = self._columns.margin
         group = self._value(row, "group")
         return Pair(
             prompt=prompt,
@@ -94,18 +96,21 @@ class _Adapter:
             rejected=rejected,
             images=list(self._pictures(row)),
             criterion=self._value(row, "criterion") or "overall",
-            source_margin=None if margin is None else rating(self._at(row, margin)),
+            source_margin=margin,
             **{
                 key: self._value(row, key) for key in ("category", "language", "licence", "rationale", "reference")
             },
             extra=self._rest(row) | ({} if group is None else {"group": group}),
         )
 
-    def _chosen_and_rejected(self, row: Row) -> tuple[str, str] | SetAside:
-        """The columns of the two sides, or why no side is better."""
+    def _chosen_and_rejected(self, row: Row) -> tuple[str, str, float | None] | SetAside:
+        """The columns of the two sides and the margin, or why no side is better."""
         columns = self._columns
+        margin = None if columns.margin is None else rating(self._at(row, columns.margin))
+        if columns.a_score is not None:
+            return self._by_scores(row)
         if columns.label is None:
-            return str(columns.chosen), str(columns.rejected)
+            return str(columns.chosen), str(columns.rejected), margin
         label = self._at(row, columns.label)
         side = self._sides.get(label_key(label))
         if side is None and label is None:
@@ -116,7 +121,17 @@ class _Adapter:
         if side == "tie":
             return SetAside("tie", f"{columns.label} is {shown(label)}")
         first, second = str(columns.a), str(columns.b)
-        return (first, second) if side == "a" else (second, first)
+        return (first, second, margin) if side == "a" else (second, first, margin)
+
+    def _by_scores(self, row: Row) -> tuple[str, str, float] | SetAside:
+        columns = self._columns
+        a, b = (rating(self._at(row, str(name))) for name in (columns.a_score, columns.b_score))
+        if a is None or b is None:
+            return SetAside("score_missing", f"{columns.a_score} is {shown(a)}, {columns.b_score} {shown(b)}")
+        if a == b:
+            return SetAside("tie", f"both have {a}")
+        first, second = str(columns.a), str(columns.b)
+        return (first, second, a - b) if a > b else (second, first, b - a)
 
     def _value(self, row: Row, key: str) -> Any:
         column, text = getattr(self._columns, key), getattr(self._texts, key)

@@ -35,11 +35,17 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def native_rows(
-    fs: fsspec.AbstractFileSystem, path: str, format_: str | None, start: int = 0, stop: int | None = None
+    fs: fsspec.AbstractFileSystem,
+    path: str,
+    format_: str | None,
+    start: int = 0,
+    stop: int | None = None,
+    header: tuple[str, ...] = (),
 ) -> Iterator[Row | BadRow]:
     """The rows of one file in order; a row that cannot be read comes as the `BadRow` it is.
 
-    `start` and `stop` bound the row groups of a Parquet file, or the bytes of unpacked JSON lines. Raises
+    `start` and `stop` bound the row groups of a Parquet file, or the bytes of unpacked JSON lines. `header` names
+    the columns of a table that has no header line. Raises
     `SourceChanged` for a damaged file and `Unavailable` when its place stops answering.
     """
     kind = format_ or _kind(path)
@@ -51,7 +57,7 @@ def native_rows(
         # Compression by name alone: ".json.gz" and ".jsonl.gz" are how the hub keeps text.
         with _open(fs, path) as file:
             if kind in ("csv", "tsv"):
-                yield from _table(file, "\t" if kind == "tsv" else ",", path)
+                yield from _table(file, "\t" if kind == "tsv" else ",", path, header)
             elif kind == "jsonl" or _holds_lines(file):
                 yield from _lines(file, start, stop)
             else:
@@ -136,7 +142,8 @@ def _mapping(value: Any) -> Row | BadRow:
 
 
 def _document(file: IO[bytes], path: str) -> Iterator[Row | BadRow]:
-    """A JSON list of objects, read object by object; or one object of objects, whose keys come as `_key`."""
+    """A JSON list of objects, read object by object; or one object of objects, whose keys come as `_key`, or of
+    texts, which come as `_value`."""
     # Bytes that are no UTF-8 become lone surrogates, which cost the row that holds them and no other.
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape")
     head = text.read(_CHUNK)
@@ -195,17 +202,20 @@ def _keyed(text: str, path: str) -> Iterator[Row | BadRow]:
             for value in values:
                 row = _mapping(value)
                 yield row if isinstance(row, BadRow) else {**row, "_key": key}
+    elif isinstance(document, dict) and document and all(isinstance(value, str) for value in document.values()):
+        for key, value in document.items():
+            yield {"_key": key, "_value": value}
     else:
         yield _mapping(document)
 
 
-def _table(file: IO[bytes], delimiter: str, path: str) -> Iterator[Row | BadRow]:
+def _table(file: IO[bytes], delimiter: str, path: str, named: tuple[str, ...] = ()) -> Iterator[Row | BadRow]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     csv.field_size_limit(MAX_ROW_BYTES)
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     reader = csv.reader(text, delimiter=delimiter, quoting=quoting)
     try:
-        header = next(reader, None)
+        header = list(named) or next(reader, None)
     except csv.Error as error:
         raise SourceChanged(f"{path}: {error}, expected a header line") from None
     while header is not None:

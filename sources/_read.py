@@ -10,10 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +25,7 @@ from pairs.errors import SourceChanged
 from pairs.store import Store
 from sources._books import Books
 from sources._root import Root, find
+from sources._scratch import scratch
 from sources._settle import Gathered
 from sources._source import Source
 from sources._spool import Summary
@@ -65,18 +64,14 @@ def ingest(
         books.changed = False
         return books
     started = time.perf_counter()
-    scratch = store.path("scratch", f"{name}-{uuid.uuid4().hex}")
     gathered = Gathered(store, Books(name, root.revision, source.licence, size=root.size))
-    task = Task(name, root.url, root.revision, str(store.root), str(scratch))
-    scratch.mkdir(parents=True)
-    try:
+    with scratch(store.path("scratch"), name) as folder:
+        task = Task(name, root.url, root.revision, str(store.root), str(folder))
         with tqdm(desc=name, unit=" rows", disable=None, mininterval=1) as bar:
             for unit in _summaries(task, source, root, limit, workers, bar.update):
                 gathered.add(unit)
-                _refuse_drift(gathered)
+                _refuse_drift(gathered, Path(str(module.__file__)).name)
         return _finish(gathered, fingerprint, started)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _finish(gathered: Gathered, fingerprint: str, started: float) -> Books:
@@ -136,7 +131,7 @@ def _pieces(files: Sequence[tuple[str, str]], divided: dict[tuple[str, str], lis
         yield from divided.get((split, file)) or [Piece(split, file)]
 
 
-def _refuse_drift(gathered: Gathered) -> None:
+def _refuse_drift(gathered: Gathered, file: str) -> None:
     """Many broken rows are a new format, not dirt."""
     total, name = gathered.total, gathered.books.source
     if total.stopped or total.broken > max(BROKEN_FREE, BROKEN_LIMIT * total.rows):
@@ -144,7 +139,7 @@ def _refuse_drift(gathered: Gathered) -> None:
         raise SourceChanged(
             f"{name}: {total.broken} of {total.rows} rows are broken, over the {BROKEN_LIMIT:.0%} limit; "
             f"most often {reason} ({count}), first at {example}; "
-            f"if the dataset has a new format, sources/{name}.py must follow it"
+            f"if the dataset has a new format, {file} must follow it"
         )
 
 

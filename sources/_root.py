@@ -57,8 +57,9 @@ def find(source: Source, name: str, store: Store, path: str | None, splits: Sequ
     try:
         fs, root = fsspec.core.url_to_fs(url)
         fs.invalidate_cache()  # a long-lived process would see the listing of its first look
-        files = {split: _matches(fs, root.rstrip("/"), source.files[split]) for split in wanted}
-        facts = [(file, fs.info(file)) for found in files.values() for file in found]
+        files = {split: matches(fs, root.rstrip("/"), source.files[split]) for split in wanted}
+        joined = _joined(fs, root.rstrip("/"), source, name)
+        facts = [(file, fs.info(file)) for found in [*files.values(), joined] for file in found]
     except network_faults() as error:
         if isinstance(error, FileNotFoundError):
             raise SourceChanged(f"{name}: {url} is not there; give the folder of its files as `path`") from None
@@ -92,7 +93,19 @@ def network_faults() -> tuple[type[Exception], ...]:
     return tuple(found)
 
 
-def _matches(fs: fsspec.AbstractFileSystem, root: str, patterns: Sequence[str]) -> tuple[str, ...]:
+def _joined(fs: fsspec.AbstractFileSystem, root: str, source: Source, name: str) -> tuple[str, ...]:
+    """The files that are joined; raises `SourceChanged` when there are none for a join."""
+    found: list[str] = []
+    for join in source.joins.values() if fs.exists(root) else ():
+        files = matches(fs, root, join.files)
+        if not files:
+            raise SourceChanged(f"{name}: no file {', '.join(join.files)} below {root}, whose rows are joined")
+        found += files
+    return tuple(found)
+
+
+def matches(fs: fsspec.AbstractFileSystem, root: str, patterns: Sequence[str]) -> tuple[str, ...]:
+    """The files below a root that fit one of the patterns, sorted."""
     found: set[str] = set()
     for pattern in patterns:
         full = f"{root}/{pattern}"

@@ -21,6 +21,18 @@ PairsOf = Callable[[Row], Iterable[Pair | SetAside]]
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
+@dataclass(frozen=True)
+class Join:
+    """Rows of other files, looked up: a row gets the one whose column `key` equals its own column `by`.
+
+    `files` are glob patterns below the root. Keys are compared as text.
+    """
+
+    files: tuple[str, ...]
+    key: str
+    by: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Facts about one dataset.
@@ -31,7 +43,9 @@ class Source:
     mixtures by default. `example` is one native row: documentation, and the seed of the tests. Every column of
     it must be in the data, except those in `optional`. `media` are folders or archives (zip, tar) below the
     root in which relative picture paths are looked up. With `group_by`, consecutive rows that agree in these
-    columns come as one row, `{"rows": [...]}`, and count as one; `example` is then such a row.
+    columns come as one row, `{"rows": [...]}`, and count as one; `example` is then such a row. `joins` adds a
+    column per join, the row of another file that belongs to this one. `header` names the columns of tables without
+    a header line.
     """
 
     repo: str
@@ -46,6 +60,8 @@ class Source:
     format: str | None = None  # "jsonl", "json", "csv", "tsv", "parquet"; None: by the file's name
     media: tuple[str, ...] = ()
     group_by: tuple[str, ...] = ()
+    joins: Mapping[str, Join] = field(default_factory=dict)
+    header: tuple[str, ...] = ()
     optional: frozenset[str] = field(default_factory=frozenset)
     citation: str = ""
 

@@ -13,6 +13,7 @@ from pairs.errors import BadRow, SourceChanged
 from pairs.store import Store
 from sources._convert import Converter
 from sources._files import grouped, native_rows
+from sources._joins import Joins
 from sources._media import MediaFinder
 from sources._source import Row, Source
 from sources._spool import Spool, Summary
@@ -43,6 +44,8 @@ class Reader:
         self._source: Source = module.source
         self._fs, root = fsspec.core.url_to_fs(task.url)
         self._root = root.rstrip("/")
+        joins = self._source.joins
+        self._joins = Joins(self._fs, self._root, joins, self._source.format) if joins else None
         finder = MediaFinder(self._fs, self._root, self._source.media)
         self._converter = Converter(task.name, self._source, module.pairs, task.revision, finder)
         self._store = Store(task.store)
@@ -69,8 +72,10 @@ class Reader:
         columns: set[str] = set()
         index = piece.first - 1
         told = summary.rows
-        rows = native_rows(self._fs, piece.file, self._source.format, piece.start, piece.stop)
-        by = self._source.group_by
+        source, by = self._source, self._source.group_by
+        rows = native_rows(self._fs, piece.file, source.format, piece.start, piece.stop, source.header)
+        if self._joins:
+            rows = self._joins.joined(rows)
         for index, row in enumerate(grouped(rows, by) if by else rows, piece.first):
             if limit is not None and summary.rows >= limit:
                 break

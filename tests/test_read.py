@@ -6,6 +6,9 @@ import csv
 import gzip
 import io
 import json
+import signal
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -264,3 +267,25 @@ def test_rows_that_belong_together_come_as_one(store, toy_source, native):
     (native / "a.jsonl").write_text(jsonl([{"prompt": "q", "answer": "r", "score": 1}]))
     with pytest.raises(SourceChanged, match="no column 'reply'"):
         ingest(store, "toy", path=str(native))
+
+
+def test_scratch_of_a_killed_ingestion_goes_and_that_of_a_living_one_stays(store):
+    from sources._scratch import scratch
+
+    below = store.path("scratch")
+    code = (
+        "import os, pathlib, signal, sys; from sources._scratch import scratch\n"
+        "with scratch(pathlib.Path(sys.argv[1]), 'toy') as folder:\n"
+        "    (folder / 'shard').write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(below)], check=False).returncode == -signal.SIGKILL
+    (left,) = below.iterdir()
+    with scratch(below, "toy_other"):
+        assert left.exists(), "another source's"
+    with scratch(below, "toy") as living:
+        assert not left.exists()
+        (living / "shard").write_text("half")
+        with scratch(below, "toy"):
+            assert (living / "shard").exists()
+    assert not list(below.iterdir())

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import sources
-from pairs.errors import BadRow, PrefmillError, SetAside
+from pairs.errors import BadRow, PrefmillError, SetAside, SourceChanged
 from pairs.media import encode_image
 from pairs.schema import Pair
 from sources import _declared
@@ -227,8 +230,8 @@ def test_each_item_of_a_list_is_a_pair(declared):
         ("licence =", "license =", "did you mean 'licence'"),
         ('chosen = "good"', 'choosen = "good"', r"\[columns\] has no key 'choosen'; did you mean 'chosen'"),
         ('chosen = "good"', 'chosen = "goood"', "column 'goood' is not in the example; did you mean 'good'"),
-        ('chosen = "good"\n', "", "needs chosen and rejected, or a, b and label"),
-        ('chosen = "good"', 'chosen = "good"\nlabel = "q"', "needs chosen and rejected, or a, b and label"),
+        ('chosen = "good"\n', "", "needs chosen and rejected; or a, b and label"),
+        ('chosen = "good"', 'chosen = "good"\nlabel = "q"', "needs chosen and rejected; or a, b and label"),
         ('label_source = "human"', 'label_source = "people"', "'human', 'model'"),
         ('label_source = "human"', 'label_source = "human"\nmodality = "picture"', "'multi_image'"),
         ('repo = "nobody/toy"', "repo = 7", "repo is 7: input should be a valid string"),
@@ -297,6 +300,9 @@ REAL = {
     "medicalgpt_dpo": ("medicalgpt", 499, 499, {}),
     "medicalgpt_toolcall_dpo": ("medicalgpt", 11, 11, {}),
     "sparse_feedback": ("sparse-feedback", 20, 80, {}),
+    "sparse_feedback_verdicts": ("sparse-feedback", 118, 80, {"tie": 38}),
+    "llava_review": ("llava-gpt4-review", 320, 286, {"empty_completion": 1, "tie": 33}),
+    "clipscore_captions": ("clipscore-example", 2, 2, {}),
 }
 
 
@@ -331,7 +337,9 @@ def test_the_sources_of_the_guide_work_as_it_says(tmp_path):
     mine, votes, ratings = (tmp_path / name for name in ("mine", "votes", "ratings"))
     for folder in (mine, votes, ratings, votes / "a"):
         folder.mkdir()
-    (row,), (toml,), (code,) = blocks("json"), blocks("toml"), blocks("python")
+    (row,), (toml, join), (code,) = blocks("json"), blocks("toml"), blocks("python")
+    shipped = tomllib.loads((ROOT / "sources" / "llava_review.toml").read_text())
+    assert tomllib.loads(join)["join"].items() <= shipped["join"].items()
     (mine / "kitchen_votes.toml").write_text(toml)
     (mine / "kitchen_ratings.py").write_text(code)
     (votes / "votes.jsonl").write_text(row)
@@ -363,3 +371,116 @@ def test_the_guide_names_every_key():
 
     for key in {*Declared.model_fields, *Columns.model_fields, *Texts.model_fields}:
         assert f"`{key}`" in GUIDE.read_text() or f"`[{key}]`" in GUIDE.read_text(), key
+
+
+JOINED = (
+    HEAD
+    + """
+[files]
+train = ["votes.jsonl"]
+[join.asked]
+files = ["questions/*.json"]
+key = "_key"
+by = "q_id"
+[columns]
+prompt = "asked._value"
+a = "left"
+b = "right"
+a_score = "scores.0"
+b_score = "scores.1"
+[example]
+q_id = 1
+left = "yes"
+right = "no"
+scores = [2, 1]
+asked = { _key = "1", _value = "Is it?" }
+"""
+)
+
+
+def voted(q_id, *scores):
+    return {"q_id": q_id, "left": f"yes {q_id}", "right": f"no {q_id}", "scores": scores}
+
+
+@pytest.fixture
+def installed(tmp_path_factory, monkeypatch):
+    """Put the text of a TOML file where sources are found, as the source `toy`."""
+
+    def put(text: str) -> None:
+        folder = tmp_path_factory.mktemp("mine")
+        (folder / "toy.toml").write_text(text)
+        monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(folder)])
+        sources.names.cache_clear()
+
+    yield put
+    monkeypatch.undo()
+    sources.names.cache_clear()
+
+
+def test_rows_of_other_files_are_joined_and_scores_decide(installed, store, tmp_path):
+    installed(JOINED)
+    (tmp_path / "questions").mkdir()
+    (tmp_path / "questions" / "one.json").write_text(json.dumps({"1": "Is it?", "2": "Was it?", "4": "Will it?"}))
+    (tmp_path / "questions" / "two.json").write_text(json.dumps({"2": "Was it?", "4": "Would it?"}))
+    rows = [voted(1, 9, 8.5), voted("2", 1, 3), voted(1, 2, 2), voted(2, 1, None), voted(3, 1, 2), voted(4, 1, 2)]
+    (tmp_path / "votes.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    books = ingest(store, "toy", path=str(tmp_path))
+    assert (books.rows, books.pairs, books.broken) == (6, 2, 2)
+    assert {"tie": 1, "score_missing": 1, "not_joined": 2}.items() <= books.asides.items()
+    found = store.scan("pairs", ["toy"]).collect()
+    said = {row["prompt"][0]["content"]: (row["chosen"][0]["content"], row["source_margin"])
+            for row in found.iter_rows(named=True)}  # fmt: skip
+    assert said == {"Is it?": ("yes 1", 0.5), "Was it?": ("no 2", 2.0)}
+    reasons = store.scan("bad_rows", ["toy"]).collect().filter(pl.col("reason") == "not_joined")["detail"]
+    assert any("has no row" in reason for reason in reasons)
+    assert any("has unlike rows" in reason for reason in reasons)
+    # A joined file that changes is read again; a missing one is named.
+    assert not ingest(store, "toy", path=str(tmp_path)).changed
+    (tmp_path / "questions" / "two.json").unlink()
+    assert ingest(store, "toy", path=str(tmp_path)).pairs == 3
+    (tmp_path / "questions" / "one.json").unlink()
+    with pytest.raises(SourceChanged, match=r"no file questions/\*.json below .*, whose rows are joined"):
+        ingest(store, "toy", path=str(tmp_path))
+
+
+def test_a_table_without_a_header_line_gets_its_columns_from_the_file(installed, store, tmp_path):
+    installed(HEAD.strip() + '\nheader = ["q", "good", "bad"]\n' + FILES + PLAIN + EXAMPLE)
+    (tmp_path / "a.csv").write_text('Is it?,yes,no\n"Was it,\nthen?",no,yes\nshort,row\n')
+    books = ingest(store, "toy", path=str(tmp_path))
+    assert (books.rows, books.pairs, books.broken) == (3, 2, 1)
+
+
+def test_real_descriptions_of_imageinwords_are_pairs_on_five_scales(store, real_data, tmp_path):
+    (tmp_path / "images").mkdir()
+    lines = (real_data / "imageinwords" / "IIW-400" / "data.jsonl").read_text()
+    (tmp_path / "data.jsonl").write_text(lines)
+    for number, line in enumerate(lines.splitlines()):
+        (tmp_path / "images" / f"{json.loads(line)['image/key']}.jpg").write_bytes(
+            PIXELS_PNG + bytes(str(number), "ascii")
+        )
+    books = ingest(store, "imageinwords", path=str(tmp_path))
+    # As counted in the file: 418 verdicts for a side, 82 Neutral, 300 photos that nobody compared.
+    assert (books.rows, books.pairs, books.asides) == (400, 418, {"not_compared": 300, "tie": 82})
+    found = store.scan("pairs", ["imageinwords"]).collect()
+    assert dict(found["source_margin"].value_counts().iter_rows()) == {2.0: 221 + 6, 1.0: 165 + 26}
+    by_people = {json.loads(line)["IIW"].strip() for line in lines.splitlines()}
+    assert sum(row[0]["content"] in by_people for row in found["chosen"]) == 221 + 165
+
+
+def test_real_rows_of_mj_benchs_alignment_are_pairs_of_pictures(store, real_data, tmp_path):
+    shutil.copytree(real_data / "mj-bench" / "alignment", tmp_path / "alignment")
+    (tmp_path / "images").mkdir()
+    names = set()
+    for file in (tmp_path / "alignment" / "benchmark").rglob("*.json"):
+        names |= {row[side] for row in json.loads(file.read_text()) for side in ("image0", "image1")}
+    for number, name in enumerate(sorted(names)):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / name).write_bytes(encode_image(_shade(number)))
+    books = ingest(store, "mj_bench_alignment", path=str(tmp_path))
+    assert (books.rows, books.pairs, books.broken) == (840, 519, 0)
+
+
+def _shade(number):
+    import numpy as np
+
+    return np.full((4, 4, 3), (number % 256, number // 256, 0), np.uint8)

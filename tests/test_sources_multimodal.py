@@ -273,3 +273,27 @@ def test_marks_go_before_the_first_user_turn_once():
     assert [turn["content"] for turn in pictures_first(turns, 2)] == ["s", "<image>\n<image>\nq", "r"]
     assert pictures_first(pictures_first(turns, 1), 1) == pictures_first(turns, 1)
     assert unmarked("<image>\nWhere is <image> this?<image>") == "Where is this?"
+
+
+def test_videos_of_one_prompt_are_compared_scale_by_scale():
+    first, second = example("videofeedback")["rows"]
+    (found,) = [pair for pair in made("videofeedback", example("videofeedback")) if isinstance(pair, Pair)]
+    assert (found.criterion, found.source_margin) == ("visual quality", 2.0)
+    assert found.chosen_images == first["images"]
+    assert found.rejected_images == second["images"]
+    better = [first, {**second, "dynamic degree": "4"}]
+    found = [one for one in made("videofeedback", {"rows": better}) if isinstance(one, Pair)]
+    opposed = {pair.criterion: pair.chosen_images for pair in found}
+    assert opposed == {"visual quality": first["images"], "dynamic degree": second["images"]}
+    with pytest.raises(SetAside, match="no other video"):
+        made("videofeedback", {"rows": [first]})
+
+
+def test_the_label_of_mj_benchs_alignment_is_the_index_of_the_better_picture():
+    row = example("mj_bench_alignment")
+    for label in (0, 1):
+        (pair,) = made("mj_bench_alignment", {**row, "label": label})
+        assert pair.chosen_images == [row[f"image{label}"]["bytes"]]
+        assert pair.rejected_images == [row[f"image{1 - label}"]["bytes"]]
+    with pytest.raises(BadRow, match="expected 0 or 1"):
+        made("mj_bench_alignment", {**row, "label": "0"})
