@@ -1,4 +1,4 @@
-"""Archives of pictures read in place: zip, zip split into parts, and tar. Nothing is unpacked.
+"""Archives of pictures read in place: zip, zip split into parts, tar and tar.gz. Nothing is unpacked to disk.
 
 Only regular members count; links and devices are as if they were not there. A member's name is looked up, never
 used as a path, so a name that points out of the archive leads nowhere.
@@ -20,11 +20,13 @@ import fsspec
 
 from pairs.errors import BadRow, SourceChanged
 from pairs.media import MAX_BYTES
+from sources._gzip import SeekableGzip
 
 MAX_MEMBERS = 5_000_000
-SUFFIXES = (".zip", ".tar")
+SUFFIXES = (".zip", ".tar", ".tgz")
 _Member = TypeVar("_Member")
-_PACKED = (".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2")
+_GZIP = (".tar.gz", ".tgz")
+_PACKED = (".tar.zst", ".tar.xz", ".tar.bz2")
 
 
 class Archive(Protocol):
@@ -47,6 +49,8 @@ def open_archive(fs: fsspec.AbstractFileSystem, full: str) -> Archive | None:
         return None
     try:
         opened = fs.open(full, "rb") if parts == [full] else io.BufferedReader(_Joined(fs, parts), 1 << 16)
+        if full.endswith(_GZIP):
+            return _Tar(io.BufferedReader(SeekableGzip(opened), 1 << 16), full)
         return _Tar(opened, full) if full.endswith(".tar") else _Zip(opened, full)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         raise SourceChanged(f"{full}: {error}; download it again") from None
@@ -87,8 +91,11 @@ class _Tar:
             return None
         offset, size = place
         _check_size(path, size)
-        self._opened.seek(offset)
-        data = self._opened.read(size)
+        try:
+            self._opened.seek(offset)
+            data = self._opened.read(size)
+        except (zlib.error, EOFError) as error:
+            raise BadRow("media_not_readable", f"{path}: {error}") from None
         if len(data) < size:
             raise BadRow("media_not_readable", f"{path}: the archive ends inside it")
         return data

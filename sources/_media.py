@@ -66,7 +66,7 @@ class MediaFinder:
 
 
 def _is_archive(place: str) -> bool:
-    return place.endswith(SUFFIXES) or ".tar." in place or place.endswith(".tgz")
+    return place.endswith(SUFFIXES) or ".tar." in place
 
 
 def _folder(place: str) -> str:

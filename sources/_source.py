@@ -41,8 +41,8 @@ class Source:
     the file was written against, 40 hex digits, or None while nobody has pinned it: then the commit found at
     ingestion is recorded. `files` maps a split to glob patterns below the root; splits named "train" feed
     mixtures by default. `example` is one native row: documentation, and the seed of the tests. Every column of
-    it must be in the data, except those in `optional`. `media` are folders or archives (zip, tar) below the
-    root in which relative picture paths are looked up. With `group_by`, consecutive rows that agree in these
+    it must be in the data, except those in `optional`. `media` are folders or archives (zip, tar, tar.gz) below
+    the root in which relative picture paths are looked up. With `group_by`, consecutive rows that agree in these
     columns come as one row, `{"rows": [...]}`, and count as one; `example` is then such a row. `joins` adds a
     column per join, the row of another file that belongs to this one. `header` names the columns of tables without
     a header line.

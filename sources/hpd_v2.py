@@ -1,7 +1,8 @@
 """HPDv2: two pictures made from one prompt, compared by people; in the test split, several ranked by ten people.
 
 Some 645,000 train rows, one pair each, and 400 test prompts. https://huggingface.co/datasets/ymhao/HPDv2,
-Apache-2.0. The completions are pictures: unpack train.tar.gz and test.tar.gz into the folders train and test.
+Apache-2.0. The completions are pictures, in train.tar.gz (32 GB: each reading process passes over it once before
+its first row; unpacked into a folder train it is read faster) and test.tar.gz.
 `human_preference` is 1 for the better picture and 0 for the other. `rank` is a place averaged over annotators:
 taken as lower is better, as the publishers' code scores it; pictures of equal rank are ties. Raw annotations hold
 hashes of annotators.
@@ -18,7 +19,7 @@ source = Source(
     repo="ymhao/HPDv2",
     revision=None,
     files={"train": ("train.json",), "test": ("test.json",)},
-    media=("train", "test"),
+    media=("train.tar.gz", "test.tar.gz"),
     licence="Apache-2.0",
     label_source="human",
     modality="to_image",

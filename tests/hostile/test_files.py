@@ -21,7 +21,8 @@ import pytest
 
 from pairs.errors import BadRow, PrefmillError, SourceChanged
 from pairs.media import encode_image
-from sources._archives import open_archive
+from sources import _gzip
+from sources._archives import _Tar, open_archive
 from sources._media import MediaFinder
 from sources._read import ingest
 
@@ -267,7 +268,7 @@ def test_a_zip_in_parts_is_read_as_one(native):
         finder(native, "pictures.zip").read("p/15.png")
 
 
-@pytest.mark.parametrize("name", ["pictures.tar.gz", "pictures.tgz"])
+@pytest.mark.parametrize("name", ["pictures.tar.zst", "pictures.tar.xz"])
 def test_a_packed_tar_is_refused_with_advice_unless_unpacked(native, name):
     (native / name).write_bytes(gzip.compress(b"x"))
     with pytest.raises(SourceChanged, match="unpack it"):
@@ -276,6 +277,68 @@ def test_a_packed_tar_is_refused_with_advice_unless_unpacked(native, name):
     (native / "pictures").mkdir()
     (native / "pictures" / "a.png").write_bytes(png())
     assert finder(native, name).read("a.png") == png()
+
+
+def packed_tar(path, count):
+    """A tar of noise, packed; its members by name."""
+    rng = random.Random(7)
+    members = {f"pictures/{n}.bin": rng.randbytes(rng.randrange(1, 200_000)) for n in range(count)}
+    whole = path.parent / "whole"
+    tar_with(whole, [(name, tarfile.REGTYPE, content) for name, content in members.items()])
+    path.write_bytes(gzip.compress(whole.read_bytes()))
+    whole.unlink()
+    return members
+
+
+@pytest.mark.parametrize("name", ["pictures.tar.gz", "pictures.tgz"])
+def test_a_tar_packed_by_gzip_is_read_in_place_in_any_order(native, name, monkeypatch):
+    monkeypatch.setattr(_gzip, "EVERY", 300_000)
+    members = packed_tar(native / name, 60)
+    looked_up = finder(native, name)
+    order = list(members)
+    random.Random(8).shuffle(order)
+    for path in [*order, *order[:5]]:
+        assert looked_up.read(path) == members[path]
+    assert looked_up.read(order[0].removeprefix("pictures/")) == members[order[0]], "without its first folder"
+    with pytest.raises(BadRow):
+        looked_up.read("nothing.bin")
+
+
+def test_a_later_look_into_a_packed_tar_unpacks_little_of_it(native, monkeypatch):
+    monkeypatch.setattr(_gzip, "EVERY", 300_000)
+    members = packed_tar(native / "p.tar.gz", 60)
+    with (native / "p.tar.gz").open("rb") as packed:
+        counted = Counted(packed)
+        archive = _Tar(io.BufferedReader(_gzip.SeekableGzip(counted)), "p")
+        assert counted.bytes > 4_000_000, "the index takes one pass"
+        counted.bytes = 0
+        for path in list(members)[-1], next(iter(members)):
+            assert archive.read(path) == members[path]
+    assert counted.bytes < 1_500_000
+
+
+class Counted:
+    """A file, and how many bytes were read of it."""
+
+    def __init__(self, file):
+        self.file, self.bytes, self.seek = file, 0, file.seek
+
+    def read(self, size):
+        data = self.file.read(size)
+        self.bytes += len(data)
+        return data
+
+
+def test_a_packed_tar_in_several_parts_padded_or_cut(native):
+    members = packed_tar(native / "p.tar.gz", 12)
+    packed = (native / "p.tar.gz").read_bytes()
+    tar = gzip.decompress(packed)
+    (native / "parts.tar.gz").write_bytes(gzip.compress(tar[:700_001]) + gzip.compress(tar[700_001:]) + b"\0" * 64)
+    looked_up = finder(native, "parts.tar.gz")
+    assert all(looked_up.read(path) == content for path, content in members.items())
+    (native / "cut.tar.gz").write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(SourceChanged, match="download it again"):
+        finder(native, "cut.tar.gz").read("a.bin")
 
 
 def test_volumes_of_a_zip_are_refused_with_advice(native):
@@ -293,7 +356,8 @@ def test_damaged_archives_are_refused_or_cost_the_row(native):
         for number in range(20):
             archive.writestr(f"{number}.png", png())
     rng, answers = random.Random(3), set()
-    for name in ("whole.tar", "whole.zip"):
+    (native / "whole.tar.gz").write_bytes(gzip.compress((native / "whole.tar").read_bytes()))
+    for name in ("whole.tar", "whole.zip", "whole.tar.gz"):
         sound = (native / name).read_bytes()
         for _ in range(150):
             data = bytearray(sound)
