@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from pairs.schema import IMAGE_MARK, MESSAGES, PAIRS, RATINGS, pair_id
+from pairs.ids import pair_id
+from pairs.schema import IMAGE_MARK, MESSAGES, PAIRS, RATINGS
 
 IMAGES = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 # published column -> the column of the pairs table that holds the ids of its pictures

@@ -1,4 +1,4 @@
-"""The unified schema: what a pair is, its ids and its canonical form. The only definition of both.
+"""The unified schema: what a pair is, and its canonical form. The only definition of both.
 
 Identity is content: two pairs with the same canonical prompt, media, completions and criterion have the
 same `pair_id` wherever they came from, so a completion is scored once and a re-run changes no byte.
@@ -6,7 +6,6 @@ same `pair_id` wherever they came from, so a completion is scored once and a re-
 
 from __future__ import annotations
 
-import hashlib
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ import orjson
 import pyarrow as pa
 
 from pairs.errors import BadRow, SetAside, shown
+from pairs.ids import Known, content_id
 
 Message = Mapping[str, str]
 
@@ -28,7 +28,6 @@ ROLES = ("system", "user", "assistant", "tool")
 MODALITIES = ("text", "image", "multi_image", "video", "audio", "to_image", "to_video")
 LABEL_SOURCES = ("human", "model", "rule", "implicit", "constructed")
 IMAGE_MARK = "<image>"
-_OPTIONAL = ("rationale", "reference", "category", "language")
 
 _string = pa.string()
 MESSAGES = pa.list_(pa.struct([("role", _string), ("content", _string)]))
@@ -67,6 +66,18 @@ PAIRS = pa.schema(
         pa.field("extra", _string),
     ]
 )
+
+# What the content of a pair decides, in the order of `canonical_values`.
+CONTENT = (
+    "pair_id", "prompt_id", "chosen_id", "rejected_id", "prompt", "chosen", "rejected",
+    "media_ids", "chosen_media_ids", "rejected_media_ids", "modality", "criterion", "source_margin",
+    "chosen_ratings", "rejected_ratings", "rationale", "reference", "category", "language", "extra",
+)  # fmt: skip
+# Lists of twos; `canonical_values` has them as flat lists, since making a dict for each takes long.
+TWOS = {
+    **dict.fromkeys(("prompt", "chosen", "rejected"), ("role", "content")),
+    **dict.fromkeys(("chosen_ratings", "rejected_ratings"), ("key", "value")),
+}
 
 BAD_ROWS = pa.schema(
     [
@@ -149,61 +160,38 @@ def canonical_text(value: object, column: str) -> str:
 _attribute = lru_cache(maxsize=1_000)(canonical_text)  # names of ratings: a handful, in every row
 
 
-def canonical_messages(value: object, column: str, role: str) -> list[dict[str, str]]:
-    """Messages in canonical form; a bare text becomes one message of `role`."""
+def _conversation(value: object, column: str, role: str) -> list[str]:
+    """Canonical messages as role, content, role, content, ...; a bare text is one message of `role`."""
     if type(value) is str:
-        return [{"role": role, "content": canonical_text(value, column)}]
+        return [role, canonical_text(value, column)]
     if type(value) is not list and (not isinstance(value, Sequence) or isinstance(value, bytes | str)):
         raise BadRow(f"{column}_not_text", f"{column} is {shown(value)}, expected a text or messages")
     if not value:
         raise BadRow(f"{column}_empty", f"{column} has no message")
     if len(value) > MAX_TURNS:
         raise BadRow(f"{column}_too_many_turns", f"{len(value)} turns, at most {MAX_TURNS}")
-    messages = []
+    parts: list[str] = []
     for message in value:
-        if not isinstance(message, dict | Mapping) or message.get("role") not in ROLES:
+        mapping = type(message) is dict or isinstance(message, Mapping)
+        if not mapping or (spoken := message.get("role")) not in ROLES:
             raise BadRow(
                 f"{column}_not_messages",
                 f"{shown(message)}, expected a role of {', '.join(ROLES)} and content",
             )
-        messages.append({"role": message["role"], "content": canonical_text(message.get("content"), column)})
-    return messages
+        parts += spoken, canonical_text(message.get("content"), column)
+    return parts
 
 
-def _digest(kind: bytes, parts: Sequence[str]) -> str:
-    """128 bits over length-prefixed parts, so that no two lists of parts read alike."""
-    text = "".join([f"{len(part)}:{part}" for part in parts])
-    if not text.isascii():  # lengths count bytes
-        text = "".join([f"{len(part.encode())}:{part}" for part in parts])
-    return hashlib.blake2b(kind + text.encode(), digest_size=16).hexdigest()
-
-
-def _flat(messages: Sequence[Message]) -> list[str]:
-    return [part for message in messages for part in (message["role"], message["content"])]
-
-
-def prompt_id(prompt: Sequence[Message], media_ids: Sequence[str]) -> str:
-    return _digest(b"prompt", [*_flat(prompt), "|", *media_ids])
-
-
-def completion_id(prompt: str, completion: Sequence[Message], media_ids: Sequence[str]) -> str:
-    """Hash of a prompt's id and one completion: the key under which its reward is kept."""
-    return _digest(b"completion", [prompt, *_flat(completion), "|", *media_ids])
-
-
-def pair_id(prompt: str, chosen: str, rejected: str, criterion: str) -> str:
-    return _digest(b"pair", [prompt, chosen, rejected, criterion])
-
-
-def _ratings(value: Mapping[str, float | None], column: str) -> list[dict[str, object]]:
+def _ratings(value: Mapping[str, float | None], column: str) -> list[str | float]:
+    """Ratings as key, value, key, value, ... sorted by key, without those that are None."""
     known = {_attribute(key, column): finite(number, column) for key, number in value.items()}
-    return [{"key": key, "value": number} for key, number in sorted(known.items()) if number is not None]
+    return [part for key, number in sorted(known.items()) if number is not None for part in (key, number)]
 
 
 def finite(value: object, column: str) -> float | None:
     """A finite float or None. Engines disagree on whether NaN passes a threshold: none gets in."""
-    if value is None:
-        return None
+    if value is None or (type(value) is float and -math.inf < value < math.inf):
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadRow(f"{column}_not_a_number", f"{column} is {shown(value)}, expected a number or null")
     try:
@@ -221,25 +209,22 @@ def _modality(pair: Pair) -> str:
     return ("text", "image", "multi_image")[min(len(pair.images), 2)]
 
 
-def _text_or_none(value: str | None, column: str) -> str | None:
-    return None if value is None else (canonical_text(value, column) or None)
-
-
-def _place_marks(messages: list[dict[str, str]], images: int) -> None:
+def _place_marks(prompt: list[str], images: int) -> None:
     """Make the `<image>` marks agree with the pictures: none means before the last user turn."""
-    marks = sum(message["content"].count(IMAGE_MARK) for message in messages)
+    marks = sum([content.count(IMAGE_MARK) for content in prompt[1::2]])
     if marks == images:
         return
     if marks:
         raise BadRow("image_marks_differ", f"{marks} {IMAGE_MARK} marks in the prompt, {images} pictures")
-    target = ([message for message in messages if message["role"] == "user"] or messages)[-1]
-    target["content"] = f"{IMAGE_MARK}\n" * images + target["content"]
+    turns = range(0, len(prompt), 2)
+    content = ([turn for turn in turns if prompt[turn] == "user"] or turns)[-1] + 1
+    prompt[content] = f"{IMAGE_MARK}\n" * images + prompt[content]
 
 
-def _check_completions(*sides: tuple[list[dict[str, str]], Sequence[str]]) -> None:
+def _check_completions(*sides: tuple[list[str], Sequence[str]]) -> None:
     """Both completions say or show something, and not the same."""
-    for column, (messages, media_ids) in zip(("chosen", "rejected"), sides, strict=True):
-        if not media_ids and not any(message["content"] for message in messages):
+    for column, (parts, media_ids) in zip(("chosen", "rejected"), sides, strict=True):
+        if not media_ids and not any(parts[1::2]):
             raise SetAside("empty_completion", f"{column} is empty")
     if sides[0] == sides[1]:
         raise SetAside("identical_completions", "chosen and rejected are the same")
@@ -256,43 +241,54 @@ def canonical_pair(
 
     Raises `BadRow` for broken content and `SetAside` for equal or empty completions.
     """
+    values = canonical_values(pair, list(media_ids), list(chosen_media_ids), list(rejected_media_ids))
+    record: dict[str, Any] = dict(zip(CONTENT, values, strict=True))
+    for column, (first, second) in TWOS.items():
+        parts = iter(record[column])
+        record[column] = [{first: one, second: other} for one, other in zip(parts, parts, strict=True)]
+    return record
+
+
+def canonical_values(
+    pair: Pair,
+    media_ids: Sequence[str],
+    chosen_media_ids: Sequence[str],
+    rejected_media_ids: Sequence[str],
+    known: Known | None = None,
+) -> tuple[Any, ...]:
+    """The record of `canonical_pair` as values in the order of `CONTENT`, the columns of `TWOS` as flat lists.
+
+    `known` remembers ids from pair to pair: those of one native row mostly share prompts and completions.
+    """
     if len(media_ids) + len(chosen_media_ids) + len(rejected_media_ids) > MAX_MEDIA:
         raise BadRow("too_many_media", f"{len(media_ids)} pictures in the prompt, at most {MAX_MEDIA} in all")
-    prompt = canonical_messages(pair.prompt, "prompt", "user")
-    chosen = canonical_messages(pair.chosen, "chosen", "assistant")
-    rejected = canonical_messages(pair.rejected, "rejected", "assistant")
+    prompt = _conversation(pair.prompt, "prompt", "user")
+    chosen = _conversation(pair.chosen, "chosen", "assistant")
+    rejected = _conversation(pair.rejected, "rejected", "assistant")
     _place_marks(prompt, len(media_ids))
     _check_completions((chosen, chosen_media_ids), (rejected, rejected_media_ids))
-    if not media_ids and not any(message["content"] for message in prompt):
+    if not media_ids and not any(prompt[1::2]):
         raise BadRow("prompt_empty", "the prompt has neither text nor picture")
     criterion = canonical_text(pair.criterion, "criterion")
-    of_prompt = prompt_id(prompt, media_ids)
-    of_chosen = completion_id(of_prompt, chosen, chosen_media_ids)
-    of_rejected = completion_id(of_prompt, rejected, rejected_media_ids)
-    return {
-        "pair_id": pair_id(of_prompt, of_chosen, of_rejected, criterion),
-        "prompt_id": of_prompt,
-        "chosen_id": of_chosen,
-        "rejected_id": of_rejected,
-        "prompt": prompt,
-        "chosen": chosen,
-        "rejected": rejected,
-        "media_ids": list(media_ids),
-        "chosen_media_ids": list(chosen_media_ids),
-        "rejected_media_ids": list(rejected_media_ids),
-        "modality": _modality(pair),
-        "criterion": criterion,
-        "source_margin": finite(pair.source_margin, "source_margin"),
-        "chosen_ratings": _ratings(pair.chosen_ratings, "chosen_ratings"),
-        "rejected_ratings": _ratings(pair.rejected_ratings, "rejected_ratings"),
-        **{name: _text_or_none(getattr(pair, name), name) for name in _OPTIONAL},
-        "extra": _json(pair.extra),
-    }
+    of_prompt = content_id("prompt", [*prompt, "|", *media_ids], known)
+    of_chosen = content_id("completion", [of_prompt, *chosen, "|", *chosen_media_ids], known)
+    of_rejected = content_id("completion", [of_prompt, *rejected, "|", *rejected_media_ids], known)
+    return (
+        content_id("pair", [of_prompt, of_chosen, of_rejected, criterion]),
+        of_prompt, of_chosen, of_rejected, prompt, chosen, rejected,
+        media_ids, chosen_media_ids, rejected_media_ids, _modality(pair), criterion,
+        finite(pair.source_margin, "source_margin"),
+        [] if pair.chosen_ratings == {} else _ratings(pair.chosen_ratings, "chosen_ratings"),
+        [] if pair.rejected_ratings == {} else _ratings(pair.rejected_ratings, "rejected_ratings"),
+        None if pair.rationale is None else canonical_text(pair.rationale, "rationale") or None,
+        None if pair.reference is None else canonical_text(pair.reference, "reference") or None,
+        None if pair.category is None else canonical_text(pair.category, "category") or None,
+        None if pair.language is None else canonical_text(pair.language, "language") or None,
+        _json(pair.extra) if pair.extra else None,
+    )  # fmt: skip
 
 
-def _json(extra: Mapping[str, Any] | None) -> str | None:
-    if not extra:
-        return None
+def _json(extra: Mapping[str, Any]) -> str:
     try:
         text = orjson.dumps(extra, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
     except (TypeError, ValueError) as error:

@@ -1,32 +1,47 @@
-"""Records of pairs as Arrow columns: nested ones flat, with offsets; dict by dict takes five times as long."""
+"""Values of pairs as Arrow columns: nested ones flat, with offsets; dict by dict takes five times as long."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import accumulate, chain
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from pairs.schema import IDS, MESSAGES, PAIRS, RATINGS
+from pairs.schema import CONTENT, PAIRS, TWOS
+
+# The values of one pair as the converter makes them; the other columns are the same in all rows of a source.
+RECORD = (*CONTENT, "source_split", "source_row", "label_source", "licence")
 
 
-def table(records: Sequence[dict[str, Any]], schema: pa.Schema = PAIRS) -> pa.Table:
-    """Records with all columns of `schema`, which is `PAIRS` or some columns of it."""
-    columns = [_column(list(map(itemgetter(field.name), records)), field.type) for field in schema]
+def table(records: Sequence[tuple[Any, ...]], constant: Mapping[str, str], schema: pa.Schema = PAIRS) -> pa.Table:
+    """Values of `RECORD` as columns of `schema`, which is `PAIRS` or some of its columns.
+
+    `constant` names the columns that hold one text in all rows.
+    """
+    values = dict(zip(RECORD, zip(*records, strict=True) if records else [()] * len(RECORD), strict=True))
+    columns = [
+        pa.repeat(constant[field.name], len(records))
+        if field.name in constant
+        else _column(values[field.name], field)
+        for field in schema
+    ]
     return pa.table(columns, schema)
 
 
-def _column(values: list[Any], type_: pa.DataType) -> pa.Array:
-    if type_ not in (MESSAGES, RATINGS, IDS):
-        return pa.array(values, type_)
-    offsets = pa.array(list(accumulate(map(len, values), initial=0)), pa.int32())
+def _column(values: Sequence[Any], field: pa.Field) -> pa.Array:
+    if not pa.types.is_list(field.type):
+        return pa.array(values, field.type)
     flat = list(chain.from_iterable(values))
-    if type_ == IDS:
-        items = pa.array(flat, pa.string())
+    offsets = np.zeros(len(values) + 1, dtype=np.int32)
+    np.cumsum(np.fromiter(map(len, values), np.int32, len(values)), out=offsets[1:])
+    if field.name not in TWOS:
+        items = pa.array(flat, field.type.value_type)
     else:
-        inner = list(type_.value_type)
-        columns = [pa.array(list(map(itemgetter(field.name), flat)), field.type) for field in inner]
-        items = pa.StructArray.from_arrays(columns, fields=inner)
-    return pa.ListArray.from_arrays(offsets, items, type=type_)
+        offsets //= 2
+        inner = list(field.type.value_type)
+        items = pa.StructArray.from_arrays(
+            [pa.array(flat[place::2], each.type) for place, each in enumerate(inner)], fields=inner
+        )
+    return pa.ListArray.from_arrays(pa.array(offsets), items, type=field.type)

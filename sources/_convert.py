@@ -1,4 +1,4 @@
-"""One native row -> records of pairs and findings. The only place that catches what an adapter raises."""
+"""One native row -> values of pairs and findings. The only place that catches what an adapter raises."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pairs.errors import BadRow, SetAside, shown
+from pairs.ids import Known
 from pairs.media import check_image
-from pairs.schema import Medium, Pair, canonical_pair
+from pairs.schema import Medium, Pair, canonical_values
 from sources._media import MediaFinder
 from sources._source import PairsOf, Row, Source
 
@@ -18,30 +19,34 @@ _SHAPES = (TypeError, ValueError, AttributeError, LookupError, RecursionError)
 
 
 class Converter:
-    def __init__(self, name: str, source: Source, pairs_of: PairsOf, revision: str, finder: MediaFinder) -> None:
+    def __init__(self, source: Source, pairs_of: PairsOf, finder: MediaFinder) -> None:
         self._source = source
         self._pairs_of = pairs_of
         self._finder = finder
-        self._constant = {"source": name, "source_revision": revision, "role": source.role}
         self._checked: OrderedDict[bytes, Medium] = OrderedDict()
 
     def row(
         self, row: Row | BadRow, split: str, place: str, file: str
-    ) -> tuple[list[dict[str, Any]], list[BadRow], list[Medium]]:
-        """What one native row becomes: records of its pairs (columns of `PAIRS`), findings, media of the pairs."""
-        records: list[dict[str, Any]] = []
+    ) -> tuple[list[tuple[Any, ...]], list[BadRow], list[Medium]]:
+        """What one native row becomes: its pairs as values of `RECORD`, findings, media of the pairs."""
+        records: list[tuple[Any, ...]] = []
         findings: list[BadRow] = []
         media: list[Medium] = []
-        for item in self._items(row, file):
+        items = self._items(row, file)
+        known: Known | None = {} if len(items) > 1 else None
+        for item in items:
             if isinstance(item, BadRow):
                 findings.append(item)
                 continue
             try:
-                records.append(self._record(item, split, place, media))
+                values = self._values(item, media, known)
             except BadRow as bad:
                 findings.append(bad)
             except _SHAPES as error:
                 findings.append(_wrong_shape(error))
+            else:
+                label_source = item.label_source or self._source.label_source
+                records.append((*values, split, place, label_source, item.licence or self._source.licence))
         return records, findings, media
 
     def _items(self, row: Row | BadRow, file: str) -> Sequence[Pair | BadRow]:
@@ -57,23 +62,17 @@ class Converter:
         except _SHAPES as error:
             return [_wrong_shape(error)]
 
-    def _record(self, pair: Pair, split: str, place: str, media: list[Medium]) -> dict[str, Any]:
-        prompt = [self._medium(value) for value in pair.images]
-        chosen = [self._medium(value) for value in pair.chosen_images]
-        rejected = [self._medium(value) for value in pair.rejected_images]
-        record = canonical_pair(
-            pair,
-            media_ids=[medium.media_id for medium in prompt],
-            chosen_media_ids=[medium.media_id for medium in chosen],
-            rejected_media_ids=[medium.media_id for medium in rejected],
-        )
-        media += prompt + chosen + rejected
-        record.update(self._constant)
-        record["source_split"] = split
-        record["source_row"] = place
-        record["label_source"] = pair.label_source or self._source.label_source
-        record["licence"] = pair.licence or self._source.licence
-        return record
+    def _values(self, pair: Pair, media: list[Medium], known: Known | None) -> tuple[Any, ...]:
+        if not pair.images and not pair.chosen_images and not pair.rejected_images:
+            return canonical_values(pair, (), (), (), known)
+        sides = [
+            [self._medium(value) for value in images]
+            for images in (pair.images, pair.chosen_images, pair.rejected_images)
+        ]
+        values = canonical_values(pair, *([medium.media_id for medium in side] for side in sides), known)
+        for side in sides:
+            media += side
+        return values
 
     def _medium(self, value: object) -> Medium:
         if not isinstance(value, bytes | str):

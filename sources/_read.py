@@ -18,6 +18,7 @@ from types import ModuleType
 
 from tqdm import tqdm
 
+import pairs.ids
 import pairs.media
 import pairs.schema
 import sources
@@ -164,7 +165,8 @@ def _fingerprint(module: ModuleType, root: Root, limit: int | None) -> str:
 
 def _code(module: ModuleType) -> list[Path]:
     """The files that decide what a native row becomes: the source, what it borrows from others, the machinery."""
-    modules, waiting = {"pairs.schema": pairs.schema, "pairs.media": pairs.media}, [module]
+    modules = {each.__name__: each for each in (pairs.ids, pairs.schema, pairs.media)}
+    waiting = [module]
     while waiting:
         one = waiting.pop()
         modules[one.__name__] = one

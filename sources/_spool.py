@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -44,15 +44,16 @@ class Summary:
 class Spool:
     """Collects the pairs, findings and media of one unit; `close` completes its files."""
 
-    def __init__(self, store: Store, source: str, folder: Path) -> None:
+    def __init__(self, store: Store, source: str, folder: Path, constant: Mapping[str, str]) -> None:
+        """`constant` are the columns that hold one text in all rows: the revision and the role."""
         folder.mkdir(parents=True)
         self.summary = Summary(str(folder))
         self._source = source
         self._folder = folder
         self._media = MediaWriter(store, source, folder=folder / "media")
-        self._pairs: list[dict[str, Any]] = []
+        self._constant = constant
+        self._pairs: list[tuple[Any, ...]] = []
         self._bad_rows: list[dict[str, Any]] = []
-        self._ids: list[str] = []
         self._rows = array("q")
         self._pair_writer = part_writer(folder / "pairs.parquet")
         self._bad_writer = pq.ParquetWriter(folder / "bad_rows.parquet", BAD_ROWS, compression="lz4")
@@ -71,7 +72,7 @@ class Spool:
         self,
         split: str,
         place: str,
-        records: Sequence[dict[str, Any]],
+        records: Sequence[tuple[Any, ...]],
         findings: Sequence[BadRow],
         media: Sequence[Medium],
     ) -> None:
@@ -80,7 +81,6 @@ class Spool:
         for medium in media:
             self._media.add(medium)
         for record in records:
-            self._ids.append(record["pair_id"])
             self._rows.append(summary.rows)
             self._pairs.append(record)
         if len(self._pairs) >= _BATCH:
@@ -103,14 +103,14 @@ class Spool:
 
     def _flush(self) -> None:
         if self._pairs:
-            self._pair_writer.write_table(table(self._pairs, PART))
+            self._pair_writer.write_table(table(self._pairs, self._constant, PART))
         if self._bad_rows:
             self._bad_writer.write_table(pa.Table.from_pylist(self._bad_rows, BAD_ROWS))
         with (self._folder / "ids").open("ab") as file:
-            file.write(bytes.fromhex("".join(self._ids)))
+            file.write(bytes.fromhex("".join([record[0] for record in self._pairs])))
         with (self._folder / "rows").open("ab") as file:
             self._rows.tofile(file)
-        self._pairs, self._bad_rows, self._ids = [], [], []
+        self._pairs, self._bad_rows = [], []
         self._rows = array("q")
 
     def close(self) -> Summary:

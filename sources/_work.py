@@ -47,9 +47,10 @@ class Reader:
         joins = self._source.joins
         self._joins = Joins(self._fs, self._root, joins, self._source.format) if joins else None
         finder = MediaFinder(self._fs, self._root, self._source.media)
-        self._converter = Converter(task.name, self._source, module.pairs, task.revision, finder)
+        self._converter = Converter(self._source, module.pairs, finder)
         self._store = Store(task.store)
         self._scratch = Path(task.scratch)
+        self._constant = {"source_revision": task.revision, "role": self._source.role}
 
     def divide(self, split: str, file: str) -> list[Piece]:
         return divide(self._fs, split, file)
@@ -58,7 +59,7 @@ class Reader:
         self, number: int, unit: Sequence[Piece], progress: Callable[[int], object], limit: int | None = None
     ) -> Summary:
         """Read unit `number` into its own scratch folder, `limit` rows at most; `progress` hears of new rows."""
-        with Spool(self._store, self._name, self._scratch / f"{number:06d}") as spool:
+        with Spool(self._store, self._name, self._scratch / f"{number:06d}", self._constant) as spool:
             for piece in unit:
                 self._piece(piece, spool, progress, limit)
                 if spool.summary.stopped:

@@ -28,7 +28,7 @@ from mixtures import _shards
 from mixtures._commit import newest, verify
 from mixtures._publish import publish
 from pairs.errors import PrefmillError
-from pairs.schema import completion_id, pair_id, prompt_id
+from pairs.ids import completion_id, pair_id, prompt_id
 from pairs.store import file_hash
 
 ROOT = Path(__file__).parent.parent

@@ -10,11 +10,63 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pairs.errors import BadRow, SetAside
-from pairs.schema import PAIRS, Pair, canonical_pair, canonical_text, finite, prompt_id
+from pairs.ids import prompt_id
+from pairs.schema import PAIRS, Pair, canonical_pair, canonical_text, canonical_values, finite
 
 
 def canonical(pair, media=(), chosen_media=(), rejected_media=()):
     return canonical_pair(pair, media_ids=media, chosen_media_ids=chosen_media, rejected_media_ids=rejected_media)
+
+
+TALK = [
+    {"role": "system", "content": "Sei höflich."},
+    {"role": "user", "content": "Café\r\nou thé ?  "},
+    {"role": "assistant", "content": "Thé."},
+    {"role": "user", "content": "Et 茶?"},
+]
+YES = [{"role": "assistant", "content": "Oui 👍"}]
+
+
+@pytest.mark.parametrize(
+    ("pair", "media", "ids"),
+    [
+        (
+            Pair("How do I bake bread?", "Mix, rest, bake.", "Buy it."), ([], [], []),
+            "ba295bbf151965b077c1c41334a7354e 9272169137abd626de0d280f3f0dcb7b "
+            "7531235ca9668dcc4c7c5c170f19f31b 180e1bc22710e8868d23090a2c334762",
+        ),
+        (
+            Pair(TALK, YES, "Non", criterion="helpfulness"), ([], [], []),
+            "2089e8aefbe3d2d6d81f2a2ee63a8ae1 d3c5d4c527b57cc03c0c0c36e14da465 "
+            "43b126a3af6d482a4b7462a68ae0c918 f0dffc81ef66c13f315e758d9b34524f",
+        ),
+        (
+            Pair("What is shown?", "A boat.", "A house.", criterion="faithfulness"), (["m1", "m2"], [], []),
+            "6798df515c1874fee0dbe3f4f9e54bca fd494e54f7c4f049fb1ce749058b42cd "
+            "cc3801a467e9eb590b7f8b853268b4ea 56901d37f9269a6fe7d7a46dd5a5edf6",
+        ),
+        (
+            Pair("Draw a boat", "", ""), ([], ["m3"], ["m4"]),
+            "822580f53a42940c0bb1ec9d8b39b691 e5e180bd0ed31ec4730bd0d9162c15f2 "
+            "b9036729a70493b7695a63857ccfde62 061e4044f6545c94d50317d7eedb06d8",
+        ),
+    ],
+)  # fmt: skip
+def test_ids_of_known_pairs_stay_what_they_were(pair, media, ids):
+    known = {}
+    for _ in range(2):
+        assert list(canonical_values(pair, *media, known)[:4]) == ids.split()
+    record = canonical(pair, *media)
+    assert [record[f"{name}_id"] for name in ("pair", "prompt", "chosen", "rejected")] == ids.split()
+
+
+def test_pairs_of_one_row_share_what_was_hashed_and_nothing_else():
+    texts = ["a", "b", "c "]
+    pairs = [Pair(p, c, r, criterion=k) for p in texts for c in texts for r in texts if c != r for k in "xy"]
+    known = {}
+    for pair in pairs:
+        assert canonical_values(pair, [], [], [], known) == canonical_values(pair, [], [], [])
+    assert len(known) == 3 + 9 + len(pairs)
 
 
 def test_spelling_of_the_same_text_does_not_change_ids():

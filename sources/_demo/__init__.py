@@ -57,12 +57,12 @@ def _holds(folder: Path, made_by: str) -> bool:
 
 def _fingerprint(seed: int) -> str:
     """Hash of the seed and of all code that decides the files: the generator, the adapters and the ids."""
-    from pairs import media, schema
+    from pairs import ids, media, schema
 
     here = Path(__file__).parent
     code = [*here.glob("*.py"), *(here.parent / f"{name}.py" for name in (*SOURCES, "_shapes"))]
     blake = hashlib.blake2b(str(seed).encode(), digest_size=16)
-    for file in [*sorted(code), Path(str(media.__file__)), Path(str(schema.__file__))]:
+    for file in [*sorted(code), *(Path(str(module.__file__)) for module in (ids, media, schema))]:
         blake.update(file.read_bytes())
     return blake.hexdigest()
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 import sources
 from pairs.errors import BadRow, SourceChanged
-from pairs.schema import PAIRS
 from pairs.store import Store
 from sources._columns import table
 from sources._convert import Converter
@@ -38,6 +37,7 @@ VALUES = (
     {"bytes": None, "path": "/etc/passwd"}, {"bytes": b"", "path": None}, {1: 2}, object,
     {"content": 5, "role": "root"},
 )  # fmt: skip
+CONSTANT = {"source_revision": "0" * 40, "role": "train"}
 DROP = object()
 mutations = st.lists(st.tuples(st.integers(0, 1_000), st.sampled_from([DROP, *VALUES])), min_size=1, max_size=3)
 
@@ -82,7 +82,7 @@ def test_ten_thousand_mutated_rows_become_pairs_or_findings(name):
     @given(st.lists(mutations, min_size=ROWS_AT_ONCE, max_size=ROWS_AT_ONCE))
     def contract(batch):
         converter = _converter(module, name, folder)
-        with Spool(Store(folder), name, folder / f"unit{tally['batches']}") as spool:
+        with Spool(Store(folder), name, folder / f"unit{tally['batches']}", CONSTANT) as spool:
             whole = []
             for number, changes in enumerate(batch):
                 row = mutated(example, changes)
@@ -96,7 +96,7 @@ def test_ten_thousand_mutated_rows_become_pairs_or_findings(name):
                 tally["pairs"] += len(records)
                 tally["findings"] += len(findings)
             summary = spool.close()
-        table(whole, PAIRS).validate(full=True)
+        table(whole, {"source": name, **CONSTANT}).validate(full=True)
         assert summary.rows == len(batch)
         assert summary.without + len(_rows_with_pairs(spool)) == summary.rows
         tally["batches"] += 1
@@ -114,7 +114,7 @@ def _converter(module, name, folder):
     import fsspec
 
     finder = MediaFinder(fsspec.filesystem("file"), str(folder), ())
-    return Converter(name, module.source, module.pairs, "0" * 40, finder)
+    return Converter(module.source, module.pairs, finder)
 
 
 def _rows_with_pairs(spool):
