@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairs.errors import PrefmillError
 from pairs.schema import BAD_ROWS, PAIRS
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # neither is imported before it is needed: a reading process never does
+    import polars as pl
     from deltalake import CommitProperties
 
 DEFAULT_ROOT = ".prefmill"
@@ -138,6 +138,8 @@ class Store:
 
     def scan(self, table: str, parts: Sequence[str] | None = None) -> pl.LazyFrame:
         """One table, or some parts of it, as a lazy frame. A table not yet written is empty."""
+        import polars as pl
+
         if not self._exists(table):
             if table not in TABLES:
                 raise PrefmillError(f"{self.path(table)}: no such table yet; run the step that makes it")
@@ -150,16 +152,18 @@ class Store:
 
     def version(self, table: str) -> int:
         """The version of a table; -1 when it is not there."""
+        if not self._exists(table):
+            return -1
         from deltalake import DeltaTable
 
-        return DeltaTable(str(self.path(table))).version() if self._exists(table) else -1
+        return DeltaTable(str(self.path(table))).version()
 
     def facts(self, table: str, part: str) -> dict[str, str]:
         """The facts of the newest commit of one part; empty when it was never written."""
-        from deltalake import DeltaTable
-
         if not self._exists(table):
             return {}
+        from deltalake import DeltaTable
+
         for commit in DeltaTable(str(self.path(table))).history():
             if commit.get("part") == part:
                 facts: dict[str, str] = json.loads(commit["facts"])
@@ -171,6 +175,8 @@ class Store:
 
     def media(self, media_ids: Sequence[str]) -> dict[str, bytes]:
         """The bytes of media by id. Raises when one is not in the store."""
+        import polars as pl
+
         wanted = sorted(set(media_ids))
         if not wanted:
             return {}

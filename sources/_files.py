@@ -7,7 +7,6 @@ disagree about surrogates and NaN.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import zlib
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 from fsspec.spec import AbstractBufferedFile
 
 from pairs.errors import BadRow, PrefmillError, SourceChanged, Unavailable, shown
+from sources._inflate import inflated
 from sources._root import network_faults
 from sources._source import Row
 
@@ -62,7 +62,7 @@ def native_rows(
                 yield from _lines(file, start, stop)
             else:
                 yield from _document(file, path)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except (EOFError, zlib.error) as error:
         raise SourceChanged(f"{path}: not readable as gzip: {error}; download it again") from None
     except network_faults() as error:
         raise Unavailable(f"{path}: reading stopped: {type(error).__name__}: {error}") from error
@@ -87,8 +87,9 @@ def grouped(rows: Iterator[Row | BadRow], by: tuple[str, ...]) -> Iterator[Row |
 
 
 def _open(fs: fsspec.AbstractFileSystem, path: str) -> IO[bytes]:
-    compression = "gzip" if path.endswith(".gz") else "zstd" if path.endswith(".zst") else None
-    opened = fs.open(path, "rb", compression=compression)
+    if path.endswith(".gz"):
+        return inflated(fs.open(path, "rb"))
+    opened = fs.open(path, "rb", compression="zstd" if path.endswith(".zst") else None)
     # Files of remote places know no bound on a line.
     return io.BufferedReader(opened, _CHUNK) if isinstance(opened, AbstractBufferedFile) else opened
 

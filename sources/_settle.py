@@ -114,7 +114,7 @@ class Gathered:
 
     def _media(self) -> pa.Table:
         """The index of all media, each where it first lay; the shards of those move into the store."""
-        index = pa.concat_tables([pq.read_table(f"{unit.folder}/media.parquet") for unit in self._units])
+        index = pa.concat_tables([pq.ParquetFile(f"{unit.folder}/media.parquet").read() for unit in self._units])
         if not index.num_rows:
             return index
         numbered = index.select(["media_id"]).append_column("at", pa.array(np.arange(index.num_rows)))

@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import combinations
 
 from pairs.errors import BadRow, SetAside, shown
@@ -39,8 +40,11 @@ def image_bytes(value: object) -> bytes:
 
 def rating(value: object) -> float | None:
     """A rating written as a number or as text; "N/A" and null are None. Raises `BadRow` for other texts."""
-    if not isinstance(value, str):
-        return finite(value, "rating")
+    return _rating_as_text(value) if isinstance(value, str) else finite(value, "rating")
+
+
+@lru_cache(maxsize=1_000)  # a handful of texts, in every row
+def _rating_as_text(value: str) -> float | None:
     if value.strip() == "N/A":
         return None
     if not _NUMBER.fullmatch(value.strip()):

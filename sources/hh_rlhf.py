@@ -35,13 +35,15 @@ _ROLES = {"Human": "user", "Assistant": "assistant"}
 
 
 def pairs(row: Row) -> Iterator[Pair]:
-    chosen, rejected = _turns(row["chosen"]), _turns(row["rejected"])
+    chosen = _turns(row["chosen"])
+    rejected = _other_reply(row, chosen) or _turns(row["rejected"])
     if chosen[-1]["role"] != "assistant" or rejected[-1]["role"] != "assistant":
         raise SetAside("last_turn_not_the_assistants", "the dialogue ends with the human")
     prompt = chosen[:-1]
     if prompt != rejected[:-1]:
         raise SetAside("prompts_differ", f"{len(chosen)} and {len(rejected)} turns that differ before the last")
-    if any(turn["role"] != ("user", "assistant")[index % 2] for index, turn in enumerate(chosen)):
+    speakers = [turn["role"] for turn in chosen]
+    if speakers != (["user", "assistant"] * len(chosen))[: len(chosen)]:
         raise SetAside("turns_do_not_alternate", "one side speaks twice in a row")
     folder = row["_file"].partition("/")[0]
     yield Pair(
@@ -51,6 +53,17 @@ def pairs(row: Row) -> Iterator[Pair]:
         criterion="harmlessness" if folder.startswith("harmless") else "helpfulness",
         category=folder,
     )
+
+
+def _other_reply(row: Row, chosen: list[Message]) -> list[Message] | None:
+    """The turns of `rejected` if, as in nearly all rows, only the last reply differs; else None."""
+    rejected, reply = row["rejected"], chosen[-1]["content"]
+    before = row["chosen"][: -len(reply)]
+    if not reply or not isinstance(rejected, str) or not rejected.startswith(before):
+        return None
+    if _MARKER.search(rejected, len(before)):
+        return None
+    return [*chosen[:-1], {"role": chosen[-1]["role"], "content": rejected[len(before) :]}]
 
 
 def _turns(dialogue: str) -> list[Message]:
