@@ -3,7 +3,9 @@
 `python -m bench.ingest`. Native files are generated in the layouts of HH-RLHF (text), UltraFeedback (four
 completions a row) and RLAIF-V (embedded JPEGs). Each side runs as a process of its own, interpreter start
 included, from native files to Parquet on disk; every file is read once before, so that both find it in memory.
-Ours checks every row and decodes every picture; the script's side checks nothing.
+Ours checks every row and decodes every picture; the script's side checks nothing. The ratios are against the
+script as it is mostly run, in one process; "2 processes" is the same with `num_proc=2`. Texts are read several
+times in turn, ours and theirs, and the quickest counts: other work on the machine only ever adds.
 """
 
 from __future__ import annotations
@@ -17,20 +19,28 @@ from bench import _ingest_native, _measure
 ROWS = {"hh_rlhf": 100_000, "ultrafeedback": 20_000, "rlaif_v": 20_000}
 LABELS = {"hh_rlhf": "text", "ultrafeedback": "completions", "rlaif_v": "images"}
 TIMES = 10
+TRIES = {"hh_rlhf": 3, "ultrafeedback": 3, "rlaif_v": 1}
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        lines = ["source         rows       MB  way                     wall s    CPU s  peak MB  rows/s  MB/s"]
+        lines = [
+            "texts: the quickest of 3 runs",
+            "source         rows       MB  way                        wall s    CPU s  peak MB  rows/s  MB/s",
+        ]
         costs: dict[str, tuple[_measure.Cost, _measure.Cost]] = {}
         for name, rows in ROWS.items():
             folder, size = _generated(root, name, rows)
-            ours = _ours(root, name, folder)
-            theirs = _theirs(root, name, folder)
+            tries = [
+                (_ours(root, name, folder), _theirs(root, name, folder), _theirs(root, name, folder, 2))
+                for _ in range(TRIES[name])
+            ]
+            ours, theirs, two = (min(runs, key=lambda cost: cost.wall) for runs in zip(*tries, strict=True))
             costs[LABELS[name]] = ours, theirs
             lines.append(_line(name, rows, size, "prefmill", ours))
             lines.append(_line(name, rows, size, "datasets.map", theirs))
+            lines.append(_line(name, rows, size, "datasets.map, 2 processes", two))
             if name == "rlaif_v":
                 passed = _theirs(root, "rlaif_v_bytes", folder)
                 lines.append(_line(name, rows, size, "datasets.map, unseen", passed))
@@ -53,14 +63,14 @@ def _ours(root: Path, name: str, folder: Path) -> _measure.Cost:
         return _measure.run([sys.executable, "-m", "bench.ingest", name, str(folder), store])
 
 
-def _theirs(root: Path, kind: str, folder: Path) -> _measure.Cost:
+def _theirs(root: Path, kind: str, folder: Path, processes: int = 1) -> _measure.Cost:
     with tempfile.TemporaryDirectory(dir=root) as out:
-        return _measure.run([sys.executable, "-m", "bench._ingest_theirs", kind, str(folder), out, "1"])
+        return _measure.run([sys.executable, "-m", "bench._ingest_theirs", kind, str(folder), out, str(processes)])
 
 
 def _line(name: str, rows: int, size: float, way: str, cost: _measure.Cost) -> str:
     return (
-        f"{name:<13} {rows:>7} {size:>8.1f}  {way:<22} {cost.wall:>7.2f}  {cost.cpu:>7.2f}  {cost.peak_mb:>7.0f}"
+        f"{name:<13} {rows:>7} {size:>8.1f}  {way:<25} {cost.wall:>7.2f}  {cost.cpu:>7.2f}  {cost.peak_mb:>7.0f}"
         f"  {rows / cost.wall:>6.0f}  {size / cost.wall:>4.0f}"
     )
 

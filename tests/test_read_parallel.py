@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -212,3 +214,14 @@ def test_the_root_can_be_opened_again_by_its_url(store, toy_source, native):
     root = find(sources.load("toy").source, "toy", store, str(native), None)
     assert root.url == str(native)
     assert root.size == sum(path.stat().st_size for path in native.iterdir())
+
+
+def test_a_reading_process_starts_without_what_it_does_not_use():
+    code = (
+        "import sys; from sources._worker import _look_for_pandas_in_vain as look; look();"
+        "import pyarrow as pa, sources._work; pa.array(['a']);"
+        "print(sorted({'pandas', 'polars', 'deltalake'} & set(sys.modules)));"
+        "import pandas"  # a source of one's own may use it
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

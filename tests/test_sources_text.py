@@ -7,13 +7,19 @@ import json
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_sources_adapters import aside, example, made, only
 
 import sources
-from pairs.errors import SetAside
+from pairs.errors import BadRow, SetAside
 from pairs.schema import Pair
+from sources import hh_rlhf
 from sources._read import ingest
 from sources._sides import marked_turns
+
+START = "\n\nHuman: How?\n\nAssistant: So."
+PIECES = ["\n\nHuman: ", "\n\nAssistant: ", "\n\nHuman:", "\n\nAssistant:", "\n", " ", "So.", "Human: "]
 
 
 def talk(*said: str) -> list[dict[str, str]]:
@@ -298,3 +304,22 @@ def test_preferred_predictions_of_finegrained_rlhf_share_more_words_with_the_gol
 def test_no_file_for_testing_is_read_as_training(name):
     train = sources.load(name).source.files["train"]
     assert not any(word in pattern for pattern in train for word in ("test", "valid", "*.json"))
+
+
+@settings(max_examples=500, deadline=None, database=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=8), *[st.lists(st.sampled_from(PIECES), max_size=5)] * 2)
+def test_hh_rlhf_reads_the_second_dialogue_as_it_reads_the_first(shared, one, other):
+    row = {"chosen": START + "".join(shared + one), "rejected": START + "".join(shared + other)}
+    chosen = hh_rlhf._turns(row["chosen"])
+    quick = hh_rlhf._other_reply(row, chosen)
+    assert quick is None or quick == hh_rlhf._turns(row["rejected"])
+
+
+def test_hh_rlhf_refuses_a_second_text_without_marks_when_the_first_reply_is_empty():
+    row = {
+        "chosen": START + "\n\nHuman: More?\n\nAssistant: ",
+        "rejected": "no marks",
+        "_file": "a/train.jsonl.gz",
+    }
+    with pytest.raises(BadRow, match="dialogue_not_marked"):
+        list(hh_rlhf.pairs(row))
