@@ -20,7 +20,7 @@ import fsspec
 
 from pairs.errors import BadRow, SourceChanged
 from pairs.media import MAX_BYTES
-from sources._gzip import SeekableGzip
+from sources._inflate import inflated
 
 MAX_MEMBERS = 5_000_000
 SUFFIXES = (".zip", ".tar", ".tgz")
@@ -50,7 +50,7 @@ def open_archive(fs: fsspec.AbstractFileSystem, full: str) -> Archive | None:
     try:
         opened = fs.open(full, "rb") if parts == [full] else io.BufferedReader(_Joined(fs, parts), 1 << 16)
         if full.endswith(_GZIP):
-            return _Tar(io.BufferedReader(SeekableGzip(opened), 1 << 16), full)
+            return _Tar(inflated(opened), full)
         return _Tar(opened, full) if full.endswith(".tar") else _Zip(opened, full)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         raise SourceChanged(f"{full}: {error}; download it again") from None
