@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 
 
 def load(
-    path: str | os.PathLike[str], split: str | None = None, streaming: bool = False
+    path: str | os.PathLike[str],
+    split: str | None = None,
+    streaming: bool = False,
+    *,
+    config: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> Dataset | DatasetDict | IterableDataset | IterableDatasetDict:
-    """The newest version of the mixture published at `path`, after every file's hash has been compared.
+    """The newest version of the mixture published at `path`, a folder or an S3 URL, its hashes compared.
 
+    `config` is "text" for the view without pictures; `storage_options` go to s3fs, which otherwise takes endpoint
+    and credentials from the environment. Of a stream from S3 only the manifest's hash and the sizes are compared.
     Raises `PrefmillError` naming the file that is not as it was published.
     """
+    if "://" in str(path):
+        from mixtures._load import load_url
+
+        return load_url(str(path), config, split, streaming, storage_options)
     from datasets import load_dataset
 
     from mixtures._commit import verify
 
     verify(path)
-    return load_dataset(str(path), split=split, streaming=streaming)
+    return load_dataset(str(path), config, split=split, streaming=streaming)

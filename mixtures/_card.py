@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from mixtures._plan import Counts
 
 _FRONT = '    path: "data/'  # the paths of `configs` in a version's own card
+_LOADING = "## Loading\n\n```python\n"
 _HUB_LICENCES = {
     "apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc0-1.0", "bsd-3-clause",
 }  # fmt: skip
@@ -98,6 +99,19 @@ def at_top(card: str, version: str) -> str:
     )
 
 
+def at_url(card: str, version: str, url: str) -> str:
+    """The card of a version as it stands above the folder `versions` on S3, which `load_dataset` does not take."""
+    calls = (
+        f'import mixtures\n\nmixtures.load("{url}", split="train")\n'
+        f'mixtures.load("{url}", split="train", streaming=True)\n'
+        "\n# the same without prefmill\nfrom datasets import load_dataset\n\n"
+        f'files = {{"train": "{url}/versions/{version}/data/train-*.parquet"}}\n'
+        'load_dataset("parquet", data_files=files, storage_options={}, split="train", streaming=True)\n'
+    )
+    before, _, after = at_top(card, version).partition(_LOADING)
+    return f"{before}{_LOADING}{calls}```{after.partition('```')[2]}"
+
+
 def body(
     name: str,
     *,
@@ -172,7 +186,7 @@ def _loading(name: str, rows: Mapping[str, int], columns: Sequence[str]) -> str:
     view = f'load_dataset(path, "text", split="{split}")  # the same rows without pictures\n' if pictures else ""
     config = '"text", ' if pictures else ""
     return (
-        "## Loading\n\n```python\nfrom datasets import load_dataset\n\n"
+        f"{_LOADING}from datasets import load_dataset\n\n"
         f'path = "<store>/published/{name}"\n'
         f'load_dataset(path, split="{split}")\n'
         f'load_dataset(path, "{name}", split="{split}", streaming=True)\n'

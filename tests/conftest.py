@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,29 @@ def toy_source(tmp_path, monkeypatch):
     for name in made:
         sys.modules.pop(f"sources.{name}", None)
     sources.names.cache_clear()
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """A client and the URL of an empty bucket, with the environment that leads s3fs to the local server."""
+    server = pytest.importorskip("moto.server", reason="NO S3 TEST: pip install 'moto[server]' boto3 s3fs")
+    boto3 = pytest.importorskip("boto3", reason="NO S3 TEST: pip install 'moto[server]' boto3 s3fs")
+    s3fs = pytest.importorskip("s3fs", reason="NO S3 TEST: pip install 'moto[server]' boto3 s3fs")
+    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    running.start()
+    host, port = running.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "here",
+        "AWS_SECRET_ACCESS_KEY": "only",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}")
+    # Servers of one process share what they hold.
+    urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
+    client.create_bucket(Bucket="native")
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield client, "s3://native/toy"
+    s3fs.S3FileSystem.clear_instance_cache()
+    running.stop()
