@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from mixtures._plan import Counts
 
-_FRONT = '    path: "data/'  # the paths of `configs` in a version's own card
-_LOADING = "## Loading\n\n```python\n"
+FRONT = '    path: "data/'  # the paths of `configs` in a version's own card
+LOADING = "## Loading\n\n```python\n"
+TAGS = ("tags:", "- preference", "- reward-model", "- prefmill")
 _HUB_LICENCES = {
     "apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc0-1.0", "bsd-3-clause",
 }  # fmt: skip
@@ -81,35 +82,12 @@ def front_matter(name: str, splits: Iterable[str], columns: Sequence[str], licen
         lines += ["  default: true"] if view is None else [f"  columns: {json.dumps(view)}"]
         lines.append("  data_files:")
         for split in splits:
-            lines += [f"  - split: {split}", f'{_FRONT}{split}-*.parquet"']
+            lines += [f"  - split: {split}", f'{FRONT}{split}-*.parquet"']
     lines.append("license:")
     lines += [f"- {licence}" for licence in sorted(known & _HUB_LICENCES)]
     lines += ["- other"] if known - _HUB_LICENCES else []
-    lines += ["tags:", "- preference", "- reward-model", "- prefmill", "---", ""]
+    lines += [*TAGS, "---", ""]
     return "\n".join(lines)
-
-
-def at_top(card: str, version: str) -> str:
-    """The card of a version as it stands above the folder `versions`."""
-    head, end, body = card.partition("\n---\n")
-    return (
-        head.replace(_FRONT, _FRONT.replace("data/", f"versions/{version}/data/"))
-        + end
-        + body.replace("\n![](plots/", f"\n![](versions/{version}/plots/")
-    )
-
-
-def at_url(card: str, version: str, url: str) -> str:
-    """The card of a version as it stands above the folder `versions` on S3, which `load_dataset` does not take."""
-    calls = (
-        f'import mixtures\n\nmixtures.load("{url}", split="train")\n'
-        f'mixtures.load("{url}", split="train", streaming=True)\n'
-        "\n# the same without prefmill\nfrom datasets import load_dataset\n\n"
-        f'files = {{"train": "{url}/versions/{version}/data/train-*.parquet"}}\n'
-        'load_dataset("parquet", data_files=files, storage_options={}, split="train", streaming=True)\n'
-    )
-    before, _, after = at_top(card, version).partition(_LOADING)
-    return f"{before}{_LOADING}{calls}```{after.partition('```')[2]}"
 
 
 def body(
@@ -186,7 +164,7 @@ def _loading(name: str, rows: Mapping[str, int], columns: Sequence[str]) -> str:
     view = f'load_dataset(path, "text", split="{split}")  # the same rows without pictures\n' if pictures else ""
     config = '"text", ' if pictures else ""
     return (
-        f"{_LOADING}from datasets import load_dataset\n\n"
+        f"{LOADING}from datasets import load_dataset\n\n"
         f'path = "<store>/published/{name}"\n'
         f'load_dataset(path, split="{split}")\n'
         f'load_dataset(path, "{name}", split="{split}", streaming=True)\n'

@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from mixtures._card import at_top
+from mixtures._card_places import at_top
 from pairs.errors import PrefmillError, PublishConflict
 from pairs.store import file_hash, sync_folder
 

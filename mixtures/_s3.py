@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixtures._card import at_url
+from mixtures._card_places import at_url
 from mixtures._commit import ATTEMPTS, newest, verify
 from pairs.errors import PrefmillError, PublishConflict, Unavailable
 from pairs.store import file_hash

@@ -26,6 +26,31 @@ def summary(mixture: Annotated[Path, typer.Argument(help="the mixture's TOML fil
         typer.echo(text(Store.default(), load_recipe(str(mixture))))
 
 
+@app.command()
+def publish(
+    mixture: Annotated[Path, typer.Argument(help="the mixture's TOML file")],
+    to: Annotated[str, typer.Option(help="s3://bucket/folder, or hf://datasets/owner/name")],
+    yes: Annotated[bool, typer.Option("--yes", help="hub: send it, do not only say what would be sent")] = False,
+) -> None:
+    """Copy the newest published version of a mixture to S3, or to a dataset repository of the hub."""
+    from pairs.store import Store
+    from pipelines import outcomes
+    from pipelines.steps import load_recipe
+
+    with _one_line():
+        store, recipe = Store.default(), load_recipe(str(mixture))
+        if not to.startswith("hf://datasets/"):
+            done = outcomes.copy(store, recipe, to)
+            state = f"{done.files} files, {done.size:,} bytes" if done.changed else "was there already"
+            typer.echo(f'version {done.version}, {state}\n  mixtures.load("{done.url}", split="train")')
+            return
+        from mixtures._hub import send, text
+
+        upload = outcomes.offer(store, recipe, to.removeprefix("hf://datasets/"))
+        typer.echo(text(upload))
+        typer.echo(f"sent: {send(upload)}" if yes else "nothing was sent; --yes sends it")
+
+
 @app.command("sources")
 def list_sources(
     markdown: Annotated[bool, typer.Option("--markdown", help="print the page docs/sources.md instead")] = False,

@@ -117,6 +117,7 @@ def published(
         recipe = mixture.load()
         done = outcomes.publish(store.open(), recipe)
         faults = outcomes.check_published(store.open(), recipe)
+        copied = outcomes.copy(store.open(), recipe, store.publish_to) if store.publish_to and not faults else None
     context.log.info(f"published: version {done.version}" + ("" if done.changed else " (unchanged)"))
     return dg.MaterializeResult(
         metadata={
@@ -125,6 +126,7 @@ def published(
             "published now": done.changed,
             "path": dg.MetadataValue.path(str(done.root)),
             "load": f'load_dataset("{done.root}", "{recipe.name}")',
+            **({"copied to": copied.url, "version there": copied.version} if copied else {}),
             "card": dg.MetadataValue.md((done.root / "README.md").read_text()),
         },
         check_results=[

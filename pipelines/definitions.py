@@ -30,7 +30,10 @@ defs = dg.Definitions(
         _job("train", _TRAINING, "Train and evaluate on the published mixture."),
     ],
     resources={
-        "store": StoreResource(root=os.environ.get("PREFMILL_STORE") or DEFAULT_ROOT),
+        "store": StoreResource(
+            root=os.environ.get("PREFMILL_STORE") or DEFAULT_ROOT,
+            publish_to=os.environ.get("PREFMILL_PUBLISH_TO") or "",
+        ),
         "mixture": MixtureFile(),
     },
     executor=dg.in_process_executor,

@@ -47,7 +47,9 @@ def sources(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> dg.MetadataValue:
-    """Rows as the table that Dagster shows in metadata."""
+    """Rows as the table that Dagster shows in metadata; a word where there are none."""
+    if not rows:
+        return dg.MetadataValue.text("none")
     kinds = {int: "int", float: "float", bool: "bool"}
     schema = dg.TableSchema(
         [dg.TableColumn(name, kinds.get(type(value), "string")) for name, value in rows[0].items()]

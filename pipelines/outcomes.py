@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
@@ -15,6 +15,10 @@ from mixtures._recipe import Recipe
 from pairs.errors import PrefmillError, RecipeError
 from pairs.store import Store
 from pipelines import notes, steps
+
+if TYPE_CHECKING:
+    from mixtures._hub import Upload
+    from mixtures._s3 import Copied
 
 
 def published_root(store: Store, recipe: Recipe) -> Path:
@@ -90,6 +94,26 @@ def newest(store: Store, recipe: Recipe) -> tuple[int, Path] | None:
     from mixtures._commit import newest as find
 
     return find(published_root(store, recipe)) if (published_root(store, recipe) / "commits").is_dir() else None
+
+
+def copy(store: Store, recipe: Recipe, url: str) -> Copied:
+    """Copy the newest published version to S3 and make it the newest there; raises as `mixtures._s3.upload`."""
+    from mixtures._s3 import upload
+
+    return upload(_published(store, recipe), url)
+
+
+def offer(store: Store, recipe: Recipe, repo: str) -> Upload:
+    """What a commit to the hub's dataset repository `owner/name` would do; `mixtures._hub.send` does it."""
+    from mixtures._hub import prepare
+
+    return prepare(_published(store, recipe), repo)
+
+
+def _published(store: Store, recipe: Recipe) -> Path:
+    if newest(store, recipe) is None:
+        raise RecipeError(f"{recipe.name}: nothing published yet; run the job `curate` first")
+    return published_root(store, recipe)
 
 
 def train(store: Store, recipe: Recipe) -> dict[str, Any]:

@@ -11,6 +11,11 @@ class StoreResource(dg.ConfigurableResource):
 
     root: str = Field(default=DEFAULT_ROOT, description="folder of the store; PREFMILL_STORE by default")
 
+    publish_to: str = Field(
+        default="",
+        description="s3://bucket/folder that published versions are copied to; PREFMILL_PUBLISH_TO by default",
+    )
+
     def open(self) -> Store:
         return Store(self.root)
 
