@@ -51,6 +51,27 @@ def publish(
         typer.echo(f"sent: {send(upload)}" if yes else "nothing was sent; --yes sends it")
 
 
+@app.command()
+def export(
+    mixture: Annotated[Path, typer.Argument(help="the mixture's TOML file")],
+    folder: Annotated[Path, typer.Argument(help="a new folder")],
+    to: Annotated[str, typer.Option(help="llama-factory, ms-swift or openrlhf; TRL reads what is published")],
+) -> None:
+    """Write the newest published version of a mixture in the layout of another trainer."""
+    from pairs.store import Store
+    from pipelines import outcomes
+    from pipelines.steps import load_recipe
+
+    with _one_line():
+        done = outcomes.export(Store.default(), load_recipe(str(mixture)), to, folder)
+        rows = ", ".join(f"{count:,} in {split}.jsonl" for split, count in done.rows.items()) or "none"
+        typer.echo(f"{folder}: rows: {rows}; {done.pictures:,} pictures")
+        for reason, count in sorted(done.left_out.items()):
+            typer.echo(f"left out: {count:,} rows, because {reason}")
+        if done.bare:
+            typer.echo(f"{done.bare:,} rows have a weight or a soft label, which this layout cannot hold")
+
+
 @app.command("sources")
 def list_sources(
     markdown: Annotated[bool, typer.Option("--markdown", help="print the page docs/sources.md instead")] = False,

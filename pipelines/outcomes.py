@@ -17,6 +17,7 @@ from pairs.store import Store
 from pipelines import notes, steps
 
 if TYPE_CHECKING:
+    from mixtures._export import Exported
     from mixtures._hub import Upload
     from mixtures._s3 import Copied
 
@@ -108,6 +109,13 @@ def offer(store: Store, recipe: Recipe, repo: str) -> Upload:
     from mixtures._hub import prepare
 
     return prepare(_published(store, recipe), repo)
+
+
+def export(store: Store, recipe: Recipe, to: str, folder: Path) -> Exported:
+    """Write the newest published version in the layout `to` of another trainer; see `mixtures.exports`."""
+    from mixtures._export import export as run
+
+    return run(_published(store, recipe), to, folder)
 
 
 def _published(store: Store, recipe: Recipe) -> Path:

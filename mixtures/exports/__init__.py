@@ -1,0 +1,46 @@
+"""Layouts of other trainers, one file each: found because they are there. TRL reads what is published as it is.
+
+A layout has `record(row)`: one published row as that trainer takes it, or the reason why it cannot; and
+`beside(name, files, pictures)`: the contents of files that it wants beside the JSON lines, by name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from pairs.errors import PrefmillError
+
+Message = dict[str, str]
+
+
+class Row(NamedTuple):
+    """One published row. Marks `<image>` stand in the prompt where pictures go; `images` are relative paths."""
+
+    prompt: list[Message]
+    chosen: list[Message]
+    rejected: list[Message]
+    images: list[str]
+    drawn: bool  # the completions are pictures
+    facts: Mapping[str, Any]  # pair_id, and what else goes along
+
+    def single(self) -> tuple[str, str] | None:
+        """The two completions as texts; None unless each is one message of the assistant."""
+        sides = (self.chosen, self.rejected)
+        if any(len(side) != 1 or side[0]["role"] != "assistant" for side in sides):
+            return None
+        return self.chosen[0]["content"], self.rejected[0]["content"]
+
+
+def names() -> list[str]:
+    """All layouts, as `prefmill export --to` takes them."""
+    return sorted(found.name.replace("_", "-") for found in pkgutil.iter_modules(__path__))
+
+
+def layout(name: str) -> ModuleType:
+    if name not in names():
+        raise PrefmillError(f"no layout {name!r}; expected one of {', '.join(names())}; TRL needs none")
+    return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
