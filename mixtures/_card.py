@@ -103,8 +103,11 @@ def body(
     recipe: str,
     facts: Mapping[str, str],
     plots: Sequence[str],
+    tables: Mapping[str, Sequence[Mapping[str, object]]],
+    citations: Mapping[str, str],
 ) -> str:
-    """All below the head. `native` holds native rows and revision of each source; `rows` are by split."""
+    """All below the head. `native` holds native rows and revision of each source; `rows` are by split; `tables`
+    are what was measured, by heading; `citations` say what to cite, by source."""
     used = sum(one.kept > 0 for one in sources.values())
     in_all = ", ".join(f"{count:,} in {split}" for split, count in rows.items())
     parts = [
@@ -113,11 +116,14 @@ def body(
         "Made by prefmill from the recipe below; every pair that was left out is counted here.\n",
         _sources(sources, native, counts.rows),
         _rules(rules, counts),
+        _drops(rules, sources),
         *(f"## {_cell(plot.replace('_', ' '))}\n\n![](plots/{plot}.png)\n" for plot in plots),
+        *(_measured(heading, lines) for heading, lines in tables.items()),
         _loading(name, rows, columns),
         "## Columns\n\n" + "".join(f"- `{column}`: {COLUMNS[column]}\n" for column in columns),
         _licences(licences),
-        _reproduction(recipe, facts),
+        _citations(citations),
+        _reproduction(name, recipe, facts),
     ]
     return "\n".join(parts)
 
@@ -156,6 +162,37 @@ def _rules(rules: Sequence[str], counts: Counts) -> str:
         if not dropped and not changed:
             lines.append([f"`{rule}`", "nothing found", 0, 0])
     return "## Rules, in order\n\n" + _table(["rule", "reason", "pairs dropped", "pairs changed"], lines)
+
+
+def _drops(rules: Sequence[str], sources: Mapping[str, Counts]) -> str:
+    """Pairs dropped by source and rule, without the rules that dropped none."""
+    busy = [rule for rule in rules if any(counts.dropped.get(rule) for counts in sources.values())]
+    if not busy:
+        return "No rule dropped a pair.\n"
+    lines = [
+        [f"`{name}`", *(sum(counts.dropped.get(rule, {}).values()) for rule in busy)]
+        for name, counts in sources.items()
+    ]
+    return "## Pairs dropped by source and rule\n\n" + _table(["source", *(f"`{rule}`" for rule in busy)], lines)
+
+
+def _measured(heading: str, rows: Sequence[Mapping[str, object]]) -> str:
+    """A table of figures as they come; the first line of a heading is its title, the rest explains."""
+    title, _, why = heading.partition("\n")
+    if not rows:
+        return f"## {title}\n\nnone found\n"
+    lines = [[_figure(value) for value in row.values()] for row in rows]
+    return f"## {title}\n\n{why}\n\n" + _table([_cell(name.replace("_", " ")) for name in rows[0]], lines)
+
+
+def _figure(value: object) -> object:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return value if isinstance(value, int) else "" if value is None else _cell(value)
+
+
+def _citations(citations: Mapping[str, str]) -> str:
+    return "## What to cite\n\n" + "".join(f"- `{name}`: {_cell(text)}\n" for name, text in citations.items())
 
 
 def _loading(name: str, rows: Mapping[str, int], columns: Sequence[str]) -> str:
@@ -200,12 +237,13 @@ def _terms(licence: str) -> str:
     return _TERMS[place - 1][1] if place else _UNKNOWN
 
 
-def _reproduction(recipe: str, facts: Mapping[str, str]) -> str:
+def _reproduction(name: str, recipe: str, facts: Mapping[str, str]) -> str:
     longest = max((len(run) for run in re.findall(r"`+", recipe)), default=0)
     fence = "`" * max(3, longest + 1)
     lines = "".join(f"- {_cell(key)}: {_cell(value)}\n" for key, value in sorted(facts.items()))
     return (
-        "## Making it again\n\nThe same sources, recipe, seed and packages give the same bytes; "
+        f"## Making it again\n\nSave the recipe below as `{name}.toml`; prefmill makes the mixture with "
+        f"`make curate MIXTURE={name}.toml`. The same sources, recipe, seed and packages give the same bytes; "
         "`manifest.json` holds their hashes.\n\n"
         f"{lines}\n{fence}toml\n{recipe.rstrip()}\n{fence}\n"
     )

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -47,14 +48,16 @@ def publish(
     groups: pl.LazyFrame,
     facts: Mapping[str, str],
     plots: Mapping[str, bytes] | None = None,
+    tables: Mapping[str, Sequence[Mapping[str, object]]] | None = None,
+    citations: Mapping[str, str] | None = None,
 ) -> Published:
     """Write the version of the mixture `name` that `plan` describes and make it the newest.
 
     `groups` has `pair_id, group_id` of all candidates; `facts` (revisions, table versions, code) go into manifest
-    and card and don't make a new version of equal data; `plots` are PNG files by name. Readers see the version
-    before or this one at any moment, and a run that was killed is completed by the next. Raises `PrefmillError`
-    when the disk is full or the sources no longer hold the plan's pairs, and `PublishConflict` when other runs
-    keep taking the next number.
+    and card and don't make a new version of equal data. For the card: `plots` are PNG files by name, `tables` what
+    was measured by heading, `citations` what to cite by source. Readers see the version before or this one at any
+    moment, and a run that was killed is completed by the next. Raises `PrefmillError` when the disk is full or the
+    sources no longer hold the plan's pairs, and `PublishConflict` when other runs keep taking the next number.
     """
     if plan.rows.is_empty():
         raise PrefmillError(f"{name}: no pair is left to publish; the ledger says which rule dropped how many")
@@ -68,7 +71,8 @@ def publish(
             for plot, data in sorted((plots or {}).items()):
                 (finished / "plots").mkdir(exist_ok=True)
                 write_synced(finished / "plots" / f"{plot}.png", data)
-            card = _card(store, name, recipe, plan, columns, rows, facts, sorted(plots or {}))
+            more = {"plots": sorted(plots or {}), "tables": tables or {}, "citations": citations or {}}
+            card = _card(store, name, recipe, plan, columns, rows, facts, more)
             write_synced(finished / "README.md", card.encode())
             _write_manifest(name, recipe, plan, shards, columns, rows, facts, finished)
             content = _content(name, shards)
@@ -111,7 +115,7 @@ def _card(
     columns: pa.Schema,
     rows: Mapping[str, int],
     facts: Mapping[str, str],
-    plots: list[str],
+    more: dict[str, Any],
 ) -> str:
     licences = _licences(store, recipe, plan)
     return front_matter(name, rows, columns.names, licences) + body(
@@ -125,7 +129,7 @@ def _card(
         columns=columns.names,
         recipe=recipe.text,
         facts=facts,
-        plots=plots,
+        **more,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from mixtures._recipe import Recipe
 from pairs.errors import PrefmillError, RecipeError
 from pairs.store import Store
 from pipelines import notes, steps
+
+_PACKAGES = ("prefmill", "polars", "pyarrow", "torch")  # whose versions can change bytes
 
 if TYPE_CHECKING:
     from mixtures._export import Exported
@@ -40,6 +43,7 @@ def lineage(store: Store, recipe: Recipe) -> dict[str, str]:
     lock = root / "requirements.lock"
     if lock.exists():
         facts["package lock"] = hashlib.sha256(lock.read_bytes()).hexdigest()
+    facts |= {f"package {name}": version(name) for name in _PACKAGES}
     commit = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True)
     if commit.returncode == 0:
         facts["code"] = commit.stdout.strip()
@@ -49,7 +53,7 @@ def lineage(store: Store, recipe: Recipe) -> dict[str, str]:
 def publish(store: Store, recipe: Recipe) -> Published:
     """Publish the plan in the store. Nothing is written when the newest version came from this very plan."""
     from mixtures._publish import publish as run
-    from pipelines import looks
+    from pipelines import findings, looks
 
     made_from = store.facts("plans", recipe.name).get("fingerprint")
     known, found = notes.read(store, "published", recipe.name), newest(store, recipe)
@@ -66,6 +70,8 @@ def publish(store: Store, recipe: Recipe) -> Published:
         groups=steps.signals(store, recipe, "groups"),
         facts=lineage(store, recipe),
         plots=looks.plan_plots(store, recipe, made),
+        tables=findings.tables(store, recipe, made),
+        citations=findings.citations(recipe),
     )
     facts = {"plan": made_from, "content": done.folder.name, "rows": dict(done.rows), "files": list(done.files)}
     notes.write(store, "published", recipe.name, facts)

@@ -150,7 +150,7 @@ def test_the_trainer_itself_reads_it(published, tmp_path, trainer):
             "NO OTHER TRAINERS: set PREFMILL_TRAINERS_PYTHON to an interpreter with llamafactory and others"
         )
     export(published.root, trainer, tmp_path / "out")
-    script = Path(__file__).with_name("trainers") / f"{trainer.replace('-', '_')}.py"
+    script = Path(__file__).with_name("trainers") / f"read_{trainer.replace('-', '_')}.py"
     settings = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "ROOT_IMAGE_DIR": str(tmp_path / "out")}
     done = subprocess.run(
         [python, script, tmp_path / "out"], env=settings, capture_output=True, text=True, check=False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -168,12 +169,21 @@ def test_the_card_counts_rules_names_the_strictest_licence_and_escapes_what_rows
     write(store, "talk", [*evil, *text_rows("talk", 4, 10, licence="CC-BY-NC-4.0"), *text_rows("talk", 5, 20)])
     recipe = recipe_of(tmp_path, "# ``` <b>\n[sources.talk]\n[sources.look]\n[rules.one]\n")
     twins = ("one", lambda left: decisions(left.head(2), "drop", "twin"))
-    made = put(store, recipe, twins, facts={"k": "<i>\n# h"}, plots={"lengths": b"png"})
+    made = put(store, recipe, twins, facts={"k": "<i>\n# h"}, plots={"lengths": b"png"},
+               tables={"Found\nWhat it is.": [{"a_b": "<u>", "n": 1_000, "x": 0.25, "y": None}], "Else\n": []},
+               citations={"talk": "[a](b) <em>"})  # fmt: skip
     card = (made.root / "README.md").read_text()
     assert "| `one` | twin | 2 | 0 |" in card
     assert "| `talk` |  | 12 | 2 | 10 | 10 | 33.3% |" in card
     assert "<script>" not in card
-    assert "<i>" not in card
+    assert not {"<i>", "<u>", "<em>"} & set(re.findall("<[a-z]+>", card))
+    assert (
+        "## Found\n\nWhat it is.\n\n| a b | n | x | y |\n|---|---|---|---|\n| &lt;u&gt; | 1,000 | 0.250 |  |"
+        in card
+    )
+    assert "## Else\n\nnone found\n" in card
+    assert "- `talk`: \\[a\\](b) &lt;em&gt;\n" in card
+    assert "## Pairs dropped by source and rule\n\n| source | `one` |\n|---|---|\n| `talk` | 2 |" in card
     assert "\n````toml\n# ``` <b>\n" in card
     assert f"![](versions/{made.folder.name}/plots/lengths.png)" in card
     assert (made.root / "versions" / made.folder.name / "plots" / "lengths.png").read_bytes() == b"png"

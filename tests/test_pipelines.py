@@ -268,3 +268,27 @@ def test_a_damaged_version_fails_the_check_and_is_published_again(demo, tmp_path
     failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
     assert [check.check_name for check in failed] == ["published_equals_planned"]
     assert execute("curate", copy.root, "mixtures/demo.toml").success
+
+
+@pytest.mark.slow
+def test_the_card_says_what_was_measured_before_and_after_and_whom_to_cite(demo):
+    from pipelines import findings
+
+    _, store, recipe = demo
+    made = steps.planned(store, recipe)
+    card = (outcomes.published_root(store, recipe) / "README.md").read_text()
+    for row in findings.overlap(store, recipe, made):
+        assert row["published"] == 0 < row["hit"]  # the rule `contamination` has dropped them
+    labels = {row["source"]: row for row in findings.against_rewards(store, recipe, made)}
+    assert labels["hh_rlhf"]["against after"] < labels["hh_rlhf"]["against"] - 0.05
+    assert labels["hh_rlhf"]["pairs after"] == made.sources["hh_rlhf"].kept
+    assert labels["llama_factory_dpo"]["against after"] is None
+    assert f"| hh\\_rlhf | {labels['hh_rlhf']['pairs']} | {labels['hh_rlhf']['against']:.3f} |" in card
+    dropped = sum(made.sources["rlaif_v"].dropped["length_bias"].values())
+    line = next(
+        line for line in card.split("## Pairs dropped by")[1].splitlines() if line.startswith("| `rlaif_v`")
+    )
+    assert f" {dropped} " in line
+    assert "- `rlaif_v`: Yu et al. 2024, arXiv:2405.17220; https://huggingface.co/datasets/openbmb/RLAIF-V" in card
+    for phrase in ("package lock:", "package polars:", "make curate MIXTURE=demo.toml", "## Licences"):
+        assert phrase in card
