@@ -6,7 +6,7 @@ export DAGSTER_HOME := $(CURDIR)
 export PYTHONWARNINGS := ignore::UserWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-duplicates bench-curation clean
+.PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-duplicates bench-curation bench-publish clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ bench-duplicates: install ## near-duplicate texts: quality, and speed beside oth
 
 bench-curation: install ## what each curation rule is worth on real data with planted noise
 	$(BIN)/python -m bench.curation
+
+bench-publish: install ## writing and reading a published mixture, beside datasets and pyarrow; its peak memory
+	$(BIN)/python -m bench.publish
 
 clean: ## remove the store, the run history and the environment
 	rm -rf .venv .prefmill .dagster .dagster-run.yaml

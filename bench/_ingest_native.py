@@ -40,6 +40,12 @@ class _Words:
         start = int(self.rng.integers(0, len(self._pool) - 20 * mean))
         return self._pool[start : start + length].strip().capitalize() + "."
 
+    def texts(self, mean: int, count: int) -> list[str]:
+        """`count` of them, drawn together."""
+        lengths = np.minimum(self.rng.lognormal(np.log(mean) - 0.32, 0.8, count).astype(int) + 2, 20 * mean)
+        starts = self.rng.integers(0, len(self._pool) - 20 * mean, count)
+        return [self._pool[start : start + length] for start, length in zip(starts, lengths, strict=True)]
+
 
 def _frequencies(count: int) -> np.ndarray:
     weights = 1 / np.arange(2, count + 2)

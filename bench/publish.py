@@ -1,0 +1,113 @@
+"""Writing and reading a published mixture, beside `datasets` and plain pyarrow; memory at ten times the rows.
+
+`python -m bench.publish`. The job: pairs in the store's Parquet files to Parquet files with the rows shuffled. Ours
+also joins plan and groups, sorts into splits and shards, hashes every file, syncs it and writes card and manifest.
+pyarrow loads all rows, shuffles and writes them by its defaults; `datasets` loads and writes them as they lie (its
+shuffle takes ten times as long). Pictures: rows with one of 60 KB; theirs write a table in which the bytes are
+already. Each side is a process of its own, interpreter start included.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import _measure, _publish_store
+
+ROWS = {"text": 200_000, "pictures": 4_000}
+TIMES = 10
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        lines = ["rows                way                     wall s    CPU s  peak MB  rows/CPU s"]
+        costs: dict[tuple[str, str], _measure.Cost] = {}
+        for kind, rows in ROWS.items():
+            _step("make", kind, root / kind, rows)
+            for way in ("prefmill", "pyarrow", "datasets", "read prefmill", "read datasets"):
+                costs[kind, way] = _step(way, kind, root / kind, rows)
+                lines.append(_line(kind, rows, way, costs[kind, way]))
+        _step("make", "text", root / "many", ROWS["text"] * TIMES)
+        many = _step("prefmill", "text", root / "many", ROWS["text"] * TIMES)
+        lines.append(_line("text", ROWS["text"] * TIMES, "prefmill", many))
+    _measure.keep("publish", [*lines, "", *_ratios(costs, many)])
+
+
+def _step(way: str, kind: str, folder: Path, rows: int) -> _measure.Cost:
+    env = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / f"hf {way}")}
+    return _measure.run([sys.executable, "-m", "bench.publish", way, kind, str(folder), str(rows)], env)
+
+
+def _line(kind: str, rows: int, way: str, cost: _measure.Cost) -> str:
+    return (
+        f"{kind:<9} {rows:>9}  {way:<20} {cost.wall:>8.2f} {cost.cpu:>8.2f} {cost.peak_mb:>8.0f} "
+        f"{rows / cost.cpu:>11,.0f}"
+    )
+
+
+def _ratios(costs: dict[tuple[str, str], _measure.Cost], many: _measure.Cost) -> list[str]:
+    write = {kind: min(costs[kind, "pyarrow"].cpu, costs[kind, "datasets"].cpu) / costs[kind, "prefmill"].cpu
+             for kind in ROWS}  # fmt: skip
+    read = {kind: costs[kind, "read datasets"].cpu / costs[kind, "read prefmill"].cpu for kind in ROWS}
+    return [
+        "CPU seconds of the faster of the two over ours, writing: "
+        + ", ".join(f"{kind} {ratio:.2f}" for kind, ratio in write.items()),
+        "CPU seconds to load what datasets has written over loading ours: "
+        + ", ".join(f"{kind} {ratio:.2f}" for kind, ratio in read.items()),
+        f"RESULT write_vs_best={min(write.values()):.2f} read_vs_datasets={min(read.values()):.2f} "
+        f"rss_ratio_10x={many.peak_mb / costs['text', 'prefmill'].peak_mb:.2f}",
+    ]
+
+
+def _run(way: str, kind: str, folder: Path, rows: int) -> None:
+    if way == "make":
+        folder.mkdir()
+        _publish_store.make(folder, rows, kind == "pictures")
+    elif way == "prefmill":
+        _publish(folder)
+    elif way.startswith("read"):
+        _read(folder / "published" / "bench" if way == "read prefmill" else folder / "theirs")
+    else:
+        _theirs(way, kind, folder)
+
+
+def _publish(folder: Path) -> None:
+    from mixtures._publish import publish
+    from pairs.store import Store
+
+    store, recipe = Store(folder), _publish_store.recipe(folder)
+    groups = store.scan("pairs").select("pair_id", group_id="prompt_id")
+    publish(store, "bench", recipe, _publish_store.plan(store), groups=groups, facts={})
+
+
+def _theirs(way: str, kind: str, folder: Path) -> None:
+    """Rows as they lie in the store; with pictures, the rows that we have published: bytes cannot be joined here."""
+    import numpy as np
+    import pyarrow.dataset as ds
+    import pyarrow.parquet as pq
+
+    files = sorted(
+        folder.glob("pairs/*/*.parquet" if kind == "text" else "published/bench/versions/*/data/*.parquet")
+    )
+    out = folder / "theirs" / "data" / "train.parquet"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if way == "pyarrow":
+        table = ds.dataset([str(file) for file in files], format="parquet").to_table()
+        pq.write_table(table.take(np.random.default_rng(1).permutation(table.num_rows)), out)
+    else:
+        from datasets import load_dataset
+
+        load_dataset("parquet", data_files=[str(file) for file in files], split="train").to_parquet(str(out))
+
+
+def _read(folder: Path) -> None:
+    from datasets import load_dataset
+
+    splits = load_dataset(str(folder))
+    assert sum(split.num_rows for split in splits.values())
+
+
+if __name__ == "__main__":
+    _run(sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])) if len(sys.argv) > 1 else main()
