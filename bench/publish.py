@@ -1,7 +1,7 @@
 """Writing and reading a published mixture, beside `datasets` and plain pyarrow; memory at ten times the rows.
 
-`python -m bench.publish`. The job: pairs in the store's Parquet files to Parquet files with the rows shuffled. Ours
-also joins plan and groups, sorts into splits and shards, hashes every file, syncs it and writes card and manifest.
+`python -m bench.publish`. The job: pairs in the store's Parquet files to Parquet files with the rows shuffled.
+Ours also joins plan and groups, makes splits and shards, hashes and syncs every file, writes card and manifest.
 pyarrow loads all rows, shuffles and writes them by its defaults; `datasets` loads and writes them as they lie (its
 shuffle takes ten times as long). Pictures: rows with one of 60 KB; theirs write a table in which the bytes are
 already. Each side is a process of its own, interpreter start included.
@@ -83,7 +83,7 @@ def _publish(folder: Path) -> None:
 
 
 def _theirs(way: str, kind: str, folder: Path) -> None:
-    """Rows as they lie in the store; with pictures, the rows that we have published: bytes cannot be joined here."""
+    """Rows as they lie in the store; with pictures, the rows we have published."""
     import numpy as np
     import pyarrow.dataset as ds
     import pyarrow.parquet as pq
