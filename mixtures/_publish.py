@@ -2,7 +2,8 @@
 
 <store>/published/<mixture>/README.md            the card of the newest version, replaced whole
                             commits/00000001.json  which version is the newest: the highest number
-                            versions/<hash>/       README.md, manifest.json, data/, plots/; never rewritten
+                            versions/<hash>/       README.md, manifest.json, ledger.parquet, data/, plots/; never
+                                                   rewritten
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import pyarrow as pa
 
 from mixtures._card import Licence, body, front_matter
 from mixtures._commit import commit, place, point, workplace, write_synced
+from mixtures._ledger import FILE as LEDGER_FILE
+from mixtures._ledger import write_ledger
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from mixtures._shards import Shard, write_shards
@@ -67,6 +70,7 @@ def publish(
             finished = work / "version"
             shards, columns = write_shards(store, recipe, plan.rows, groups, work, finished)
             shutil.rmtree(work / "scratch")
+            write_ledger(store, recipe, plan, finished)
             rows = _rows_by_split(recipe, shards)
             for plot, data in sorted((plots or {}).items()):
                 (finished / "plots").mkdir(exist_ok=True)
@@ -147,7 +151,7 @@ def _write_manifest(
     files: dict[str, dict[str, object]] = {
         shard.path: {"sha256": shard.sha256, "bytes": shard.size, "rows": shard.rows} for shard in shards
     }
-    for file in [folder / "README.md", *sorted(folder.glob("plots/*"))]:
+    for file in [folder / "README.md", folder / LEDGER_FILE, *sorted(folder.glob("plots/*"))]:
         files[str(file.relative_to(folder))] = {"sha256": file_hash(file), "bytes": file.stat().st_size}
     manifest = {
         "name": name,

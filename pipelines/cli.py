@@ -138,6 +138,26 @@ def compare(mixtures: Annotated[list[Path], typer.Argument(help="TOML files of t
         typer.echo(f"{compare.text(rows)}\n\nplot            {compare.plot(store, rows)}")
 
 
+@app.command()
+def explain(
+    pair_id: Annotated[
+        str, typer.Argument(help="the pair's id, in the store or as published, or its first digits")
+    ],
+    mixture: Annotated[str | None, typer.Option(help="only this mixture; default: all that were planned")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print all of it as JSON")] = False,
+) -> None:
+    """Tell the life of a pair: native row, text, signals, rewards, what every rule did, where it was published."""
+    import json
+
+    from pairs.store import Store
+    from pipelines import explain as told
+    from pipelines.life import life
+
+    with _one_line():
+        found = life(Store.default(), pair_id, mixture)
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else told.text(found))
+
+
 @app.command("run-config")
 def run_config(mixture: Annotated[Path, typer.Argument(help="the mixture's TOML file")]) -> None:
     """Print the run configuration for `dagster job execute -c`, after checking the mixture's TOML."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import polars as pl
 
 import sources
 from pairs.store import Store
+from pipelines import terminal
 from sources._books import Books
 from sources._source import Source
 
@@ -111,8 +110,7 @@ def check(name: str, path: str | None, splits: Sequence[str], rows: int) -> str:
         store = Store(folder)
         books = ingest(store, name, path=path, splits=splits or None, limit=rows)
         text = "\n".join([*_told(name, source, path, books), *_findings(store, books), *_pairs(store, books)])
-    # Native texts may hold control characters, which a terminal would obey.
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    return terminal.printable(text)
 
 
 def _told(name: str, source: Source, path: str | None, books: Books) -> Iterator[str]:
@@ -135,7 +133,7 @@ def _findings(store: Store, books: Books) -> Iterator[str]:
         yield f"{count:>9,} {reason}{', broken' if of_reason['kind'][0] == 'broken' else ''}"
         for row in of_reason.head(_PLACES).iter_rows(named=True):
             place = f"{row['source_row']}: {row['detail']}"
-            yield " " * 12 + textwrap.shorten(place, _width() - 12, placeholder=" …")
+            yield " " * 12 + textwrap.shorten(place, terminal.width() - 12, placeholder=" …")
 
 
 def _pairs(store: Store, books: Books) -> Iterator[str]:
@@ -153,9 +151,9 @@ def _pairs(store: Store, books: Books) -> Iterator[str]:
             ("chosen", "chosen_media_ids"),
             ("rejected", "rejected_media_ids"),
         ):
-            pictures = "; ".join(_picture(media[media_id]) for media_id in pair[column])
-            for position, text in enumerate(filter(None, (_said(pair[title]), pictures))):
-                yield _block("" if position else title, text)
+            pictures = "; ".join(terminal.picture(media[media_id]) for media_id in pair[column])
+            for position, text in enumerate(filter(None, (terminal.said(pair[title]), pictures))):
+                yield terminal.block("" if position else title, text, _CHARS)
 
 
 def _in_order(frame: pl.LazyFrame) -> pl.DataFrame:
@@ -164,26 +162,3 @@ def _in_order(frame: pl.LazyFrame) -> pl.DataFrame:
     return frame.sort(
         place.extract(r"^(.*):", 1), place.extract(r":(\d+)$", 1).cast(pl.Int64), maintain_order=True
     ).collect()
-
-
-def _said(messages: Sequence[dict[str, str]]) -> str:
-    """Messages in one line; the speakers are named where there are several."""
-    if len(messages) == 1:
-        return messages[0]["content"]
-    return " ".join(f"[{message['role']}] {message['content']}" for message in messages)
-
-
-def _picture(medium: dict[str, Any]) -> str:
-    return f"{medium['format']} of {medium['width']} x {medium['height']} pixels, {medium['size']:,} bytes"
-
-
-def _block(title: str, text: str) -> str:
-    """A text in one paragraph, cut, beside its title."""
-    start = f"  {title:<10}"
-    text = " ".join(text[: 2 * _CHARS].split())
-    cut = text if len(text) <= _CHARS else text[: _CHARS - 2] + " …"
-    return textwrap.fill(cut, _width(), initial_indent=start, subsequent_indent=" " * len(start))
-
-
-def _width() -> int:
-    return max(60, min(shutil.get_terminal_size().columns, 120))
