@@ -158,6 +158,20 @@ def explain(
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else told.text(found))
 
 
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(help="a mixture, mixture@number, or a version's hash")],
+    after: Annotated[str, typer.Argument(help="the same; a mixture's name means its newest version")],
+    parquet: Annotated[Path | None, typer.Option(help="write every change to this file")] = None,
+) -> None:
+    """Compare two published versions: which pairs came, went, flipped or changed weight, by rule."""
+    from pairs.store import Store
+    from pipelines.diff import compare
+
+    with _one_line():
+        typer.echo(compare(Store.default(), before, after, parquet))
+
+
 @app.command("run-config")
 def run_config(mixture: Annotated[Path, typer.Argument(help="the mixture's TOML file")]) -> None:
     """Print the run configuration for `dagster job execute -c`, after checking the mixture's TOML."""

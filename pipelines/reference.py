@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filters
+from mixtures._ledger import SCHEMA as LEDGER
 from pairs.schema import PAIRS
 
 _HEAD = """# Filters
@@ -36,7 +37,7 @@ def _parameters(name: str, properties: dict[str, dict[str, object]]) -> str:
 
 
 def schema_page() -> str:
-    """docs/schema.md: every column of the pairs table."""
+    """docs/schema.md: every column of the pairs table and of the published ledger."""
     lines = [
         "# The unified schema\n",
         "One row per pair and source in the Delta table `pairs`. Written by `prefmill reference`; a test keeps it",
@@ -48,9 +49,37 @@ def schema_page() -> str:
             for field in PAIRS
         ),
         "",
+        _LEDGER_HEAD,
+        *(
+            f"| {field.name} | {field.type} | {'yes' if field.nullable else ''} | {LEDGER_MEANINGS[field.name]} |"
+            for field in LEDGER
+        ),
+        "",
     ]
     return "\n".join(lines)
 
+
+_LEDGER_HEAD = """# The ledger
+
+`ledger.parquet` in the folder of a published version: one row for each pair and rule that touched it, pairs that
+were dropped included, sorted by source, pair and the order of the rules. It joins to the dataset by `source` and
+`published_id` = the dataset's `pair_id`. A pair that no rule touched has no row. The Delta table `ledger` holds
+the same of the newest plan of every mixture, with the column `mixture` and without `published_id`.
+`prefmill explain` reads both for one pair.
+
+| column | type | null | meaning |
+|---|---|---|---|"""
+
+LEDGER_MEANINGS = {
+    "source": "name of the source's file",
+    "pair_id": "id of the pair in the table `pairs`",
+    "published_id": "its id in the dataset: another one when a rule flipped it, null when a rule dropped it",
+    "rule": "`role`, `licences` and `sample` are built in; the others are the recipe's",
+    "action": "drop, flip, soften, weight",
+    "reason": "a short name that groups alike decisions",
+    "value": "what the rule saw or set: a similarity, a probability, a weight, a target",
+    "by": "the pair that stays instead, or that this one contradicts",
+}
 
 MEANINGS = {
     "pair_id": "128-bit hash of prompt, media, chosen, rejected and criterion, as hex",

@@ -10,6 +10,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from mixtures_made import (
@@ -69,6 +70,36 @@ def test_a_flipped_pair_is_published_as_the_pair_that_it_now_is(tmp_path):
         prompt = prompt_id(after["prompt"], [])
         sides = [completion_id(prompt, after[side], []) for side in ("chosen", "rejected")]
         assert after["pair_id"] == pair_id(prompt, *sides, "overall")
+
+
+def test_the_ledger_joins_to_the_dataset_by_source_and_published_id(tmp_path):
+    store = small_store(tmp_path / "store")
+    steps = (
+        ("one", lambda left: decisions(left[0:3], "flip", "wrong")),
+        ("two", lambda left: decisions(left[2:6], "drop", "twin", 0.9, "x")),
+        ("three", lambda left: decisions(left[0:4], "weight", "rare", 1.5)),
+    )
+    recipe = recipe_of(tmp_path, "size = 100\n[sources.talk]\n[sources.look]")
+    made = put(store, recipe, *steps)
+    ledger = pl.read_parquet(made.folder / "ledger.parquet")
+    data = pl.read_parquet(made.folder / "data" / "*.parquet")
+    of_rule = {rule[0]: rows for rule, rows in ledger.partition_by("rule", as_dict=True).items()}
+    keys = {"left_on": ["source", "published_id"], "right_on": ["source", "pair_id"]}
+    flipped = of_rule["one"].join(data, **keys)
+    assert sorted({json.loads(extra)["flipped_from"] for extra in flipped["extra"]}) == sorted(
+        of_rule["one"].drop_nulls("published_id")["pair_id"]
+    )
+    assert flipped.select("source", "published_id").n_unique() == 2  # the third one was dropped after
+    weighted = of_rule["three"].join(data, **keys)
+    assert set(weighted["weight"]) == {1.5}
+    assert weighted.select("source", "published_id").n_unique() == 4
+    dropped = ledger.filter(pl.col("published_id").is_null())
+    assert set(dropped.filter(pl.col("action") == "drop")["pair_id"]) == set(dropped["pair_id"])
+    assert dropped.join(data, on=["source", "pair_id"], how="semi").is_empty()
+    assert dropped.filter(pl.col("action") == "drop").height + data.select("source", "pair_id").n_unique() == 80
+    verify(made.root)
+    again = put(store, recipe, *steps, facts={"code": "c2"})
+    assert again.folder == made.folder
 
 
 def test_copies_and_weights_reach_the_dataset(tmp_path):
