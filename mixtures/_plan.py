@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from mixtures import _licences as _table
 from mixtures._recipe import Recipe
+from mixtures._recipe_tables import Lists
 from mixtures._sample import sample, uniform
-from pairs.errors import PrefmillError, shown
+from pairs.errors import PrefmillError, RecipeError, shown
 
 Step = Callable[[pl.DataFrame], pl.DataFrame]
 KEY = ["source", "pair_id"]
@@ -67,13 +69,14 @@ class Plan:
 
 
 def plan(recipe: Recipe, candidates: pl.DataFrame, steps: Sequence[tuple[str, Step]]) -> Plan:
-    """Apply the role, the licences, `steps` and the sampling of `recipe` to one row per (source, pair_id).
+    """Apply the role, the licences and lists, `steps` and the sampling of `recipe` to one row per pair and source.
 
-    `candidates` has the columns `CANDIDATES`. A step gets those that are left, sorted by source order, source and
-    pair id, with `flipped`, `soft_label` and `weight` as the steps before have set them; columns and ids stay
-    as the source wrote them, also when a rule has flipped the pair. It returns decisions (`DECISIONS`), at most
-    one per pair. A second softening replaces the first; weights multiply. A soft label is the probability that
-    the source's chosen one is better, so a flipped pair is published with the complement.
+    `candidates` has the columns `CANDIDATES`, and `category` where a ratio names it. A step gets those that are
+    left, sorted by source order, source and pair id, with `flipped`, `soft_label` and `weight` as the steps before
+    have set them; columns and ids stay as the source wrote them, also when a rule has flipped the pair. It returns
+    decisions (`DECISIONS`), at most one per pair. A second softening replaces the first; weights multiply. A soft
+    label is the probability that the source's chosen one is better, so a flipped pair is published with the
+    complement.
 
     Raises `PrefmillError` when a step decides about what it was not given, or when the books don't balance.
     """
@@ -85,6 +88,7 @@ def plan(recipe: Recipe, candidates: pl.DataFrame, steps: Sequence[tuple[str, St
     all_steps: list[tuple[str, Step]] = [
         ("role", lambda frame: _role(recipe, frame)),
         ("licences", lambda frame: _licences(recipe, frame)),
+        *_lists(recipe),
         *steps,
     ]
     for rule, step in all_steps:
@@ -106,6 +110,8 @@ def _check_candidates(recipe: Recipe, candidates: pl.DataFrame) -> None:
     missing = [name for name in CANDIDATES if name not in candidates.columns]
     if missing:
         raise PrefmillError(f"candidates have no column {missing[0]!r}; expected {', '.join(CANDIDATES)}")
+    if recipe.category_ratio is not None and "category" not in candidates.columns:
+        raise PrefmillError("candidates have no column 'category', which category_ratio needs")
     for name in CANDIDATES:
         if candidates[name].null_count():
             raise PrefmillError(f"candidates: {candidates[name].null_count()} of {name} are null")
@@ -126,10 +132,41 @@ def _role(recipe: Recipe, survivors: pl.DataFrame) -> pl.DataFrame:
 
 
 def _licences(recipe: Recipe, survivors: pl.DataFrame) -> pl.DataFrame:
-    denied = pl.col("licence").is_in(recipe.licences.deny)
-    if recipe.licences.allow is not None:
-        denied |= ~pl.col("licence").is_in(recipe.licences.allow)
-    return _dropped(survivors.filter(denied), pl.lit("licence_not_allowed"))
+    denied = _denied("licence", recipe.licences)
+    if recipe.licences.use is None:
+        return _dropped(survivors.filter(denied), pl.lit("licence_not_allowed"))
+    listed = [*_table.COMMERCIAL, *_table.OTHER, *(recipe.licences.allow or ())]
+    unknown = survivors.filter(~denied & ~pl.col("licence").is_in(listed))
+    if unknown.height:
+        row = unknown.row(0, named=True)
+        raise RecipeError(
+            f"{recipe.name}: {unknown.height:,} pairs, first of {row['source']}, have the licence "
+            f"{shown(row['licence'])}; whether it allows commercial use is not known: name it in licences.deny, "
+            "or in licences.allow with all that you allow"
+        )
+    # Dropped, because an `allow` list may not name it: the reader of the recipe has refused that.
+    other = pl.col("licence").is_in(list(_table.OTHER))
+    reason = pl.when(denied).then(pl.lit("licence_not_allowed")).otherwise(pl.lit("not_for_commercial_use"))
+    return _dropped(survivors.filter(denied | other), reason)
+
+
+def _lists(recipe: Recipe) -> list[tuple[str, Step]]:
+    """The steps of the allow and deny lists that the recipe has, modalities first."""
+
+    def step(name: str, column: str, lists: Lists) -> tuple[str, Step]:
+        reason = pl.lit(f"{column}_not_allowed")
+        return name, lambda frame: _dropped(frame.filter(_denied(column, lists)), reason)
+
+    asked = (
+        ("modalities", "modality", recipe.modalities),
+        ("label_sources", "label_source", recipe.label_sources),
+    )
+    return [step(*one) for one in asked if one[2].asked]
+
+
+def _denied(column: str, lists: Lists) -> pl.Expr:
+    denied = pl.col(column).is_in(lists.deny)
+    return denied if lists.allow is None else denied | ~pl.col(column).is_in(lists.allow)
 
 
 def _dropped(rows: pl.DataFrame, reason: pl.Expr) -> pl.DataFrame:

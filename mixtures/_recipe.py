@@ -12,57 +12,18 @@ import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from mixtures import _licences
+from mixtures._recipe_tables import NAMES, Licences, Lists, RewardsRecipe, SourceRecipe, Top
 from pairs.errors import RecipeError, shown
-from pairs.schema import MODALITIES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _SPLIT = re.compile(r"[a-z][a-z0-9_]*")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _Model = TypeVar("_Model", bound=BaseModel)
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Licences(_Table):
-    """Licences as the pairs name them; `deny` wins over `allow`, no `allow` admits every licence."""
-
-    allow: Annotated[list[str], Field(min_length=1)] | None = None
-    deny: list[str] = []
-
-
-class SourceRecipe(_Table):
-    """How much of one source, and where its native files lie."""
-
-    weight: _Positive | None = None
-    cap: Annotated[int, Field(ge=1)] | None = None
-    path: str | None = None
-    splits: Annotated[list[str], Field(min_length=1)] | None = None
-    limit: Annotated[int, Field(ge=1)] | None = None
-    admit_benchmark: bool = False  # a benchmark's pairs enter only by name: what is trained on cannot be tested on
-
-
-class RewardsRecipe(_Table):
-    """Which reward model judges the pairs: "embedded", or the path or hub id of a sequence classifier."""
-
-    model: str = "embedded"
-    folds: Annotated[int, Field(ge=2)] = 5
-
-
-class _Top(_Table):
-    seed: int = 17
-    size: Annotated[int, Field(ge=1)] | None = None
-    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    modality_ratio: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None
-    splits: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
-    licences: Licences = Licences()
-    rewards: RewardsRecipe = RewardsRecipe()
 
 
 @dataclass(frozen=True)
@@ -78,9 +39,13 @@ class Recipe:
     fingerprint: str
     seed: int
     size: int | None
+    max_copies: int | None
     temperature: float
     modality_ratio: Mapping[str, float] | None
+    category_ratio: Mapping[str, float] | None
     splits: Mapping[str, float]
+    modalities: Lists
+    label_sources: Lists
     licences: Licences
     sources: Mapping[str, SourceRecipe]
     rules: Mapping[str, BaseModel]
@@ -107,7 +72,7 @@ def load_recipe(
     source_tables = reader.tables(table, "sources", sources)
     rule_tables = reader.tables(table, "rules", rules)
     read_train = reader.validate(train, table.pop("train", {}), "train")
-    top = reader.validate(_Top, table, "", tables=("sources", "rules", "train"))
+    top = reader.validate(Top, table, "", tables=("sources", "rules", "train"))
     read_sources = {
         name: reader.validate(SourceRecipe, below, f"sources.{name}") for name, below in source_tables.items()
     }
@@ -191,7 +156,7 @@ class _Reader:
             name = ".".join(filter(None, [place, key])) or "a table"
             self.wrong(f"{name} is {shown(found['input'])}: {found['msg'][:1].lower()}{found['msg'][1:]}")
 
-    def check_meaning(self, top: _Top, sources: Mapping[str, SourceRecipe]) -> None:
+    def check_meaning(self, top: Top, sources: Mapping[str, SourceRecipe]) -> None:
         """Values that are sound each for itself but not together."""
         if not sources:
             self.wrong("names no source; expected at least one table [sources.<name>]")
@@ -200,17 +165,31 @@ class _Reader:
                 self.wrong(f"splits.{split}: expected a name like {_SPLIT.pattern}; train is what others leave")
         if math.fsum(top.splits.values()) >= 1:
             self.wrong(f"splits add up to {math.fsum(top.splits.values()):g}, which leaves nothing for train")
-        for modality in top.modality_ratio or ():
-            if modality not in MODALITIES:
-                self.wrong(f"modality_ratio has no modality {modality!r}{_nearest(modality, MODALITIES)}")
-        if top.modality_ratio is not None and not any(top.modality_ratio.values()):
-            self.wrong("modality_ratio has no number above 0, so nothing would be left")
+        for key, ratio in (("modality_ratio", top.modality_ratio), ("category_ratio", top.category_ratio)):
+            if ratio is not None and not any(ratio.values()):
+                self.wrong(f"{key} has no number above 0, so nothing would be left")
+        self._check_names(top)
         weights = [source.weight for source in sources.values() if source.weight is not None]
         if len(weights) < len(sources) and math.fsum(weights) >= 1:
             self.wrong(
                 f"weights add up to {math.fsum(weights):g} and leave no share to the sources without one; "
                 "give every source a weight, or let the given ones add up to less than 1"
             )
+
+    def _check_names(self, top: Top) -> None:
+        """Names of modalities, label sources and licences: those that prefmill knows."""
+        for name in top.modality_ratio or ():
+            if name not in NAMES["modality_ratio"]:
+                self.wrong(f"modality_ratio has no modality {name!r}{_nearest(name, NAMES['modality_ratio'])}")
+        for key, lists in (("modalities", top.modalities), ("label_sources", top.label_sources)):
+            for name in [*(lists.allow or ()), *lists.deny]:
+                if name not in NAMES[key]:
+                    self.wrong(f"{key} names {name!r}, which no pair has{_nearest(name, NAMES[key])}")
+        if top.licences.use:
+            for name in sorted(_licences.OTHER.intersection(top.licences.allow or ())):
+                self.wrong(
+                    f"licences.allow names {name!r}, but licences.use is 'commercial'; take one of them out"
+                )
 
     def fill(self, name: str, source: SourceRecipe) -> SourceRecipe:
         """The source with `${VARIABLE}`s of its path replaced from the environment."""
@@ -242,7 +221,7 @@ def _nearest(key: str, known: Collection[str]) -> str:
 
 
 def _fingerprint(
-    top: _Top, sources: Mapping[str, SourceRecipe], rules: Mapping[str, BaseModel], train: BaseModel
+    top: Top, sources: Mapping[str, SourceRecipe], rules: Mapping[str, BaseModel], train: BaseModel
 ) -> str:
     # Lists of pairs, because the order of sources, rules and splits has a meaning.
     meaning = [

@@ -177,7 +177,8 @@ def _scored_by(store: Store, recipe: Recipe) -> list[str]:
 def candidates(store: Store, recipe: Recipe) -> pl.DataFrame:
     """One narrow row per (source, pair_id) of the recipe's sources: what a plan starts from."""
     order = pl.DataFrame({"source": list(recipe.sources), "source_order": range(len(recipe.sources))})
-    frame = pairs(store, recipe).select(*NARROW, "licence", "role")
+    category = [] if recipe.category_ratio is None else ["category"]
+    frame = pairs(store, recipe).select(*NARROW, "licence", "role", *category)
     frame = frame.join(signals(store, recipe, "groups"), on="pair_id", how="left")
     frame = frame.join(order.lazy(), on="source", how="left")
     return frame.sort("source_order", "source", "pair_id").collect()

@@ -277,3 +277,122 @@ def test_a_benchmark_enters_only_when_the_recipe_admits_it_by_name(tmp_path):
     made = plan(recipe_of(tmp_path, "[sources.talk]\nadmit_benchmark = true\n[sources.look]"), candidates, [])
     assert made.rows["source"].unique().to_list() == ["talk"]
     assert made.counts.dropped["role"] == {"benchmark": 5}
+
+
+def test_copies_have_a_limit_and_the_other_sources_take_up_the_rest(tmp_path):
+    given = pl.concat([rows("talk", 100), rows("look", 400, 1), rows("late", 400, 2)])
+    asked = "size = 1000\n{}[sources.talk]\nweight = 4\n{}[sources.look]\nweight = 1\n[sources.late]\nweight = 1\n"
+    made = plan(recipe_of(tmp_path, asked.format("max_copies = 2\n", "")), given, [])
+    assert Counter(made.rows["source"]) == {"talk": 200, "look": 400, "late": 400}
+    assert max(made.rows["copy"]) == 1
+    own = plan(recipe_of(tmp_path, asked.format("max_copies = 9\n", "max_copies = 3\n")), given, [])
+    assert Counter(own.rows["source"]) == {"talk": 300, "look": 350, "late": 350}
+    unlimited = plan(recipe_of(tmp_path, asked.format("", "")), given, [])
+    assert taken(unlimited, "talk").keys() == taken(own, "talk").keys()
+    scarce = plan(recipe_of(tmp_path, asked.format("max_copies = 1\n", "")), given, [])
+    assert scarce.counts.rows == 900
+
+
+def test_only_the_label_sources_and_modalities_that_are_asked_for_enter(tmp_path):
+    given = pl.concat([rows("talk", 6), rows("talk", 4, first=10).with_columns(label_source=pl.lit("model")),
+                       rows("look", 5, 1, modality="image")])  # fmt: skip
+    text = 'modalities = { allow = ["text"] }\nlabel_sources = { deny = ["model"] }\n' + BOTH
+    made = plan(recipe_of(tmp_path, text), given, [])
+    assert set(taken(made)) == {("talk", pair) for pair in ids("talk", 6)}
+    assert made.counts.dropped == {
+        "modalities": {"modality_not_allowed": 5}, "label_sources": {"label_source_not_allowed": 4},
+    }  # fmt: skip
+    assert made.rules == ("role", "licences", "modalities", "label_sources", "sample")
+    # What the two recipes of a text and a picture model leave out, the other one takes.
+    other = plan(recipe_of(tmp_path, 'modalities = { deny = ["text"] }\n' + BOTH), given, [])
+    assert set(taken(other)) == {("look", pair) for pair in ids("look", 5)}
+
+
+def test_commercial_use_is_one_line_and_an_unknown_licence_stops_the_run(tmp_path):
+    line = 'licences.use = "commercial"\n'
+    given = pl.concat([rows("talk", 4), rows("talk", 3, first=10, licence="CC-BY-NC-4.0"),
+                       rows("look", 2, 1, licence="not stated"),
+                       rows("look", 1, 1, 20, licence="CC-BY-4.0")])  # fmt: skip
+    made = plan(recipe_of(tmp_path, line + BOTH), given, [])
+    assert made.counts.dropped == {"licences": {"not_for_commercial_use": 5}}
+    assert made.counts.kept == 5
+    unknown = pl.concat([given, rows("look", 2, 1, 40, licence="Our terms")])
+    with pytest.raises(RecipeError, match="2 pairs, first of look, have the licence 'Our terms'; whether"):
+        plan(recipe_of(tmp_path, line + BOTH), unknown, [])
+    denied = plan(recipe_of(tmp_path, line + 'licences.deny = ["Our terms"]\n' + BOTH), unknown, [])
+    assert denied.counts.dropped["licences"] == {"licence_not_allowed": 2, "not_for_commercial_use": 5}
+    allowed = plan(recipe_of(tmp_path, line + 'licences.allow = ["Our terms", "MIT"]\n' + BOTH), unknown, [])
+    assert allowed.counts.kept == 6
+
+
+def of_category(frame, *names):
+    return frame.with_columns(
+        category=pl.Series([names[n % len(names)] for n in range(frame.height)], dtype=pl.String)
+    )
+
+
+def test_the_category_ratio_holds_beside_the_modality_ratio(tmp_path):
+    text = "category_ratio = { math = 1, chat = 2, none = 0 }\nmodality_ratio = { text = 1, image = 2 }\n" + BOTH
+    given = pl.concat(
+        [of_category(rows("talk", 300), "math", "chat", "none"),
+         of_category(rows("talk", 90, first=300, modality="image"), "chat"),
+         of_category(rows("look", 60, 1, modality="image"), "math", None)]
+    )  # fmt: skip
+    made = plan(recipe_of(tmp_path, text), given, []).rows.join(
+        given.select("source", "pair_id", "modality", "category"), on=["source", "pair_id"]
+    )
+    # Pictures: 30 math, so 60 chat, and the 30 without a category. Texts: half of that, one third of it math.
+    assert Counter(made.select("modality", "category").iter_rows()) == {
+        ("image", "math"): 30, ("image", "chat"): 60, ("image", None): 30, ("text", "math"): 20,
+        ("text", "chat"): 40,
+    }  # fmt: skip
+    with pytest.raises(RecipeError, match="category_ratio asks for 'math', but no such pair is left"):
+        plan(recipe_of(tmp_path, text), of_category(given, "chat"), [])
+    with pytest.raises(RecipeError, match="modality_ratio asks for 'text', but no such pair is left"):
+        plan(
+            recipe_of(tmp_path, text),
+            given.filter((pl.col("modality") == "image") | (pl.col("category") == "none")),
+            [],
+        )
+    with pytest.raises(PrefmillError, match="no column 'category'"):
+        plan(recipe_of(tmp_path, text), given.drop("category"), [])
+
+
+# recipe -> whether a new source, and more rows of a source, leave all other rows where they are
+OPTIONS = {
+    "": (True, True),
+    "[sources.talk]\ncap = 500": (True, False),
+    "size = 600": (False, False),
+    "temperature = 0.5\nsize = 600": (False, False),
+    "modality_ratio = { text = 1, image = 1 }": (False, False),
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_rows_move_only_where_the_docs_say_so_and_no_more_than_they_must(tmp_path, options):
+    table = options if "[sources.talk]" in options else f"{options}\n[sources.talk]"
+    before_recipe = recipe_of(tmp_path, f"{SPLITS}{table}\n[sources.look]\n")
+    after_recipe = recipe_of(tmp_path, f"{SPLITS}{table}\n[sources.look]\n[sources.late]\n")
+    talk, look = rows("talk", 1000), rows("look", 300, 1, modality="image")
+    more = rows("talk", 100, first=1000)
+    late = pl.concat([rows("late", 200, 2), rows("late", 100, 2, 500, modality="image")])
+    before = taken(plan(before_recipe, pl.concat([talk, look]), []))
+    steady = OPTIONS[options]
+    for still, after in zip(
+        steady,
+        (taken(plan(after_recipe, pl.concat([late, talk, look]), [])),
+         taken(plan(before_recipe, pl.concat([look, more, talk]), []))), strict=True,
+    ):  # fmt: skip
+        old = {key: value for key, value in after.items() if key in before}
+        assert all(before[key] == value for key, value in old.items()), (
+            "a row that stays keeps its copies and split"
+        )
+        left = before.keys() - after.keys()
+        came = {key for key in after.keys() - before.keys() if key[1] not in {*late["pair_id"], *more["pair_id"]}}
+        assert bool(left or came) != still
+        for source in ("talk", "look"):  # only the difference of the targets, and what new rows push out
+            new = {key for key in after if key[0] == source} - set(before) - came
+            fewer = sum(key[0] == source for key in before) - sum(key[0] == source for key in after)
+            gone, back = (sum(key[0] == source for key in moved) for moved in (left, came))
+            assert gone - back - len(new) == fewer
+            assert not (gone and back)

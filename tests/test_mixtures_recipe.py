@@ -88,6 +88,7 @@ def test_the_fingerprint_is_of_the_meaning(tmp_path):
 
 POLCY = "[rules.length_bias] has no key 'polcy'; did you mean 'policy'? (known: policy, bins, ratio)"
 WEIGHTS = "weights add up to 1.5 and leave no share to the sources without one"
+COMMERCIAL = "licences = { use = 'commercial', allow = ['MIT', 'CC-BY-NC-4.0'] }"
 UNSET = "sources.rlaif_v.path needs the environment variable NOWHERE_SET; set it to a folder"
 
 
@@ -115,6 +116,15 @@ UNSET = "sources.rlaif_v.path needs the environment variable NOWHERE_SET; set it
         (("weight = 3", ""), WEIGHTS),
         (("size = 100", "modality_ratio = { txt = 1.0 }"), "modality_ratio has no modality 'txt'; did you"),
         (("size = 100", "modality_ratio = { text = 0 }"), "modality_ratio has no number above 0"),
+        (("size = 100", "category_ratio = { chat = 0 }"), "category_ratio has no number above 0"),
+        (("size =", "max_copys ="), "the top level has no key 'max_copys'; did you mean 'max_copies'?"),
+        (("size = 100", "max_copies = 0"), "max_copies is 0: input should be greater than or equal to 1"),
+        (("size =", "label_sources.alow ="), "[label_sources] has no key 'alow'; did you mean 'allow'?"),
+        (("size = 100", "label_sources.deny = ['modell']"), "label_sources names 'modell', which no pair has; "),
+        (("size = 100", "modalities.allow = ['txt']"), "modalities names 'txt', which no pair has; did"),
+        (("size = 100", "modalities.allow = []"), "modalities.allow is []: list should have at least 1 item"),
+        (("size = 100", "licences.use = 'private'"), "licences.use is 'private': input should be 'commercial'"),
+        (("size = 100", COMMERCIAL), "licences.allow names 'CC-BY-NC-4.0', but licences.use is 'commercial'"),
         (("size = 100", "size = = 3"), "not TOML: "),
         (("weight = 3", "weight = 3\npath = '${NOWHERE_SET}/x'"), UNSET),
     ],
