@@ -31,7 +31,8 @@ def test_every_link_between_pages_leads_somewhere():
 def test_every_mixture_that_ships_is_a_sound_recipe(monkeypatch):
     from pipelines.steps import load_recipe
 
-    monkeypatch.setenv("PREFMILL_REAL_DATA", "/somewhere")
+    for variable in ("PREFMILL_REAL_DATA", "PREFMILL_MMPR", "PREFMILL_POVID"):
+        monkeypatch.setenv(variable, "/somewhere")
     for file in sorted((ROOT / "mixtures").glob("*.toml")):
         assert load_recipe(str(file)).sources
 
