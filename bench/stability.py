@@ -2,8 +2,9 @@
 
 Three sources of candidates with ids of their own, 90,000 pairs, go through the plan of several recipes; then again
 with a fourth source, and again with 10 percent more rows in every source. Counted are old rows that left or came,
-copies that changed, and old rows whose split changed, as shares of the mixture before. "must" is by how many the old
-rows of each source became fewer or more: nothing that treats a source's rows alike could move less. No rule runs here: what rules do to old rows is their own affair (docs/mixtures.md).
+copies that changed, and old rows whose split changed, as shares of the mixture before. "must" is by how many the
+old rows of each source became fewer or more: nothing that treats a source's rows alike could move less. No rule
+runs here: what rules do to old rows is their own affair (docs/mixtures.md).
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ In this order:
    proportion to their shares as far as they can; the mixture is smaller than `size` where none can.
 
 Which pairs go first inside a source is decided by `uniform(seed, "sample", pair_id)` alone, so a pair's place
-depends on no other pair: of any two targets the smaller takes a part of what the larger takes. Where a target stays
-the same, new rows of a source push out only as many as enter; where it changes, only the difference comes or goes.
-No sampling that treats the rows of a source alike and fills its target moves fewer.
+depends on no other pair: of any two targets the smaller takes a part of what the larger takes. Where a target
+stays the same, new rows of a source push out only as many as enter; where it changes, only the difference comes or
+goes. No sampling that treats the rows of a source alike and fills its target moves fewer.
 """
 
 from __future__ import annotations
