@@ -1,12 +1,16 @@
-"""The mixtures that ship: what their files promise holds of the sources they name."""
+"""The mixtures that ship: what their files promise holds of their sources; and a recipe from file to plan."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
+from mixtures_made import text_rows, write
 from typer.testing import CliRunner
 
 import sources
 from mixtures._licences import COMMERCIAL, OTHER
+from pipelines import steps
 from pipelines.cli import app
 from pipelines.steps import load_recipe
 
@@ -47,3 +51,16 @@ def test_a_mixture_gives_its_run_configuration_or_says_what_has_to_be_prepared(n
     assert done.exit_code == code
     said = f"path: mixtures/{name}.toml" if code == 0 else "sources.mmpr_v1_2.path needs the environment variable"
     assert said in done.output
+
+
+def test_a_category_ratio_reaches_the_plan_of_a_stored_mixture(tmp_path, store):
+    rows = text_rows("hh_rlhf", 30)
+    write(store, "hh_rlhf", [{**one, "category": ("math", "chat", None)[n % 3]} for n, one in enumerate(rows)])
+    file = tmp_path / "ratio.toml"
+    file.write_text("category_ratio = { math = 1, chat = 2 }\n[sources.hh_rlhf]\n")
+    recipe = load_recipe(str(file))
+    steps.signal(store, recipe, "groups")
+    made = steps.plan(store, recipe)
+    kept = made.rows.join(steps.pairs(store, recipe).select("pair_id", "category").collect(), on="pair_id")
+    assert Counter(kept["category"]) == {"math": 5, "chat": 10, None: 10}
+    assert made.counts.dropped == {"sample": {"over_target": 5}}
