@@ -58,7 +58,9 @@ def diff(before: Path, after: Path, file: Path | None = None) -> Diff:
         writer = stack.enter_context(pq.ParquetWriter(file, SCHEMA, compression="zstd")) if file else None
         for start in _parts(rows):
             old, new = _rows(before, start), _rows(after, start)
-            changes = _explained(_changes(old, new), (before, after), manifests).sort(*_KEY, "change")
+            changes = _explained(_changes(old, new, (before, after)), (before, after), manifests).sort(
+                *_KEY, "change"
+            )
             made.pairs = (made.pairs[0] + old.height, made.pairs[1] + new.height)
             made.same += new.height - changes.filter(pl.col("change") != "went").select(_KEY).n_unique()
             _count(made, changes)
@@ -82,17 +84,25 @@ def _rows(folder: Path, start: str) -> pl.DataFrame:
     numbers = [pl.col(name) if name in given else pl.lit(None, pl.Float64).alias(name) for name in _FACTS[2:]]
     return (
         frame.filter(pl.col("prompt_id").str.starts_with(start))
-        .select(*_KEY, *_SIDES, *numbers, split=pl.col("file").str.extract(r"([a-z0-9_]+)-[^/]*$", 1))
-        .group_by(*_KEY, *_SIDES)
+        .select(*_KEY, *numbers, split=pl.col("file").str.extract(r"([a-z0-9_]+)-[^/]*$", 1))
+        .group_by(_KEY)
         .agg(pl.col("split", "soft_label", "weight").min(), copies=pl.len().cast(pl.Int64))
         .collect(engine="streaming")
     )
 
 
-def _changes(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+def _sided(folder: Path, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the ids of their prompt and completions, which only a pair that came or went needs."""
+    frame = pl.scan_parquet(folder / "data" / "*.parquet").select(*_KEY, *_SIDES)
+    sides = frame.join(rows.lazy().select(_KEY), on=_KEY, how="semi").unique(_KEY).collect(engine="streaming")
+    return rows.join(sides, on=_KEY, how="inner")
+
+
+def _changes(old: pl.DataFrame, new: pl.DataFrame, folders: tuple[Path, Path]) -> pl.DataFrame:
     """Columns source, pair_id, old_id (null where the pair came), change, before, after."""
     stayed = new.join(old.with_columns(old_id="pair_id"), on=_KEY, how="inner", suffix="_old")
-    went, came = old.join(new, on=_KEY, how="anti"), new.join(old, on=_KEY, how="anti")
+    went = _sided(folders[0], old.join(new, on=_KEY, how="anti"))
+    came = _sided(folders[1], new.join(old, on=_KEY, how="anti"))
     swapped = went.rename({"chosen_id": "rejected_id", "rejected_id": "chosen_id", "pair_id": "old_id"})
     turned = came.join(swapped, on=["source", *_SIDES], how="inner", suffix="_old")
     went = went.join(turned, left_on=_KEY, right_on=["source", "old_id"], how="anti")

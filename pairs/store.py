@@ -22,9 +22,10 @@ from pairs.schema import BAD_ROWS, PAIRS
 
 if TYPE_CHECKING:  # neither is imported before it is needed: a reading process never does
     import polars as pl
-    from deltalake import CommitProperties
+    from deltalake import CommitProperties, WriterProperties
 
 DEFAULT_ROOT = ".prefmill"
+GROUP_ROWS = 32_768  # rows of a Parquet row group: what one reader holds to find a few rows by their ids
 
 _string = pa.string()
 MEDIA = pa.schema(
@@ -117,6 +118,7 @@ class Store:
             predicate=f"{by} = '{_quoted(part)}'",
             partition_by=[by],
             commit_properties=_commit(part, facts),
+            writer_properties=_layout(),
         )
         return self.version(table)
 
@@ -133,6 +135,7 @@ class Store:
             mode="append",
             partition_by=[by],
             commit_properties=_commit(part, facts),
+            writer_properties=_layout(),
         )
         return self.version(table)
 
@@ -236,6 +239,12 @@ def _commit(part: str, facts: Mapping[str, str]) -> CommitProperties:
     from deltalake import CommitProperties
 
     return CommitProperties(custom_metadata={"part": part, "facts": json.dumps(dict(facts), sort_keys=True)})
+
+
+def _layout() -> WriterProperties:
+    from deltalake import WriterProperties
+
+    return WriterProperties(compression="SNAPPY", max_row_group_size=GROUP_ROWS)
 
 
 def _conform(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pairs.errors import PrefmillError
 from pairs.media import check_image, encode_image
 from pairs.schema import BAD_ROWS
 from pairs.shards import MediaWriter
-from pairs.store import file_hash
+from pairs.store import GROUP_ROWS, REWARDS, file_hash
 
 
 def bad_rows(source, count):
@@ -104,3 +105,16 @@ def test_an_abandoned_writer_leaves_nothing(store):
 def test_a_medium_that_is_not_there_is_named(store):
     with pytest.raises(PrefmillError, match="0123"):
         store.media(["0123" * 8])
+
+
+def test_row_groups_are_small_so_that_a_few_rows_are_found_in_little_memory(store):
+    count = 2 * GROUP_ROWS + 1
+    rows = pa.table({"model": ["m"] * count, "completion_id": [f"{n:032x}" for n in range(count)],
+                     "reward": np.zeros(count, np.float32)}).cast(REWARDS)  # fmt: skip
+    store.replace("rewards", "m", rows, {})
+    store.replace("rewards", "m", rows, {})
+    for file in store.path("rewards").rglob("*.parquet"):
+        meta = pq.ParquetFile(file).metadata
+        sizes = [meta.row_group(n).num_rows for n in range(meta.num_row_groups)]
+        assert max(sizes) <= GROUP_ROWS
+        assert meta.row_group(0).column(0).compression == "SNAPPY"
