@@ -102,3 +102,15 @@ def decode_image(data: bytes) -> np.ndarray:
     """A checked picture's bytes to RGB pixels `[height, width, 3]` (uint8)."""
     with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
         return np.asarray(picture.convert("RGB"))
+
+
+def image_type(data: bytes) -> str:
+    """The media type of a checked picture's bytes, e.g. image/png."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        return Image.MIME[picture.format or ""]
+
+
+def image_size(data: bytes) -> tuple[int, int]:
+    """Height and width of a checked picture, from its header alone: upright pictures only, as they are stored."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        return picture.height, picture.width

@@ -50,6 +50,15 @@ REWARDS = pa.schema(
         pa.field("reward", pa.float32(), nullable=False),
     ]
 )
+VERDICTS = pa.schema(
+    [
+        pa.field("model", _string, nullable=False),
+        pa.field("first_id", _string, nullable=False),  # the smaller of the two completion ids
+        pa.field("second_id", _string, nullable=False),
+        pa.field("first_votes", pa.float32(), nullable=False),  # votes for the first
+        pa.field("votes", pa.int32(), nullable=False),  # that could be read; 0: none
+    ]
+)
 LEDGER = pa.schema(
     [
         pa.field("mixture", _string, nullable=False),
@@ -80,6 +89,7 @@ TABLES: dict[str, tuple[pa.Schema, str]] = {
     "bad_rows": (BAD_ROWS, "source"),
     "media": (MEDIA, "source"),
     "rewards": (REWARDS, "model"),
+    "verdicts": (VERDICTS, "model"),
     "plans": (PLANS, "mixture"),
     "ledger": (LEDGER, "mixture"),
 }

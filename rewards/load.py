@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from pairs.errors import PrefmillError
 from rewards.interface import RewardModel
+
+if TYPE_CHECKING:
+    from rewards.judge import Judge
 
 
 def load_reward_model(path: str | Path, *, revision: str | None = None, max_length: int = 4096) -> RewardModel:
@@ -30,3 +35,24 @@ def load_reward_model(path: str | Path, *, revision: str | None = None, max_leng
     if kind == "prefmill_reward":
         return load_ours(str(folder))
     return load_classifier(str(folder), revision=None, max_length=max_length)
+
+
+def load_server(
+    kind: str, url: str, model: str, options: Mapping[str, Any], patience: Mapping[str, Any]
+) -> RewardModel | Judge:
+    """A reward model behind a server. `kind` is vllm-classify, vllm-pooling, sglang-classify or judge; `options`
+    are the keyword arguments of that kind's function, `patience` those of `Server`.
+
+    A judge compares pairs: `rewards.verdicts.judged` makes a `RewardModel` of it.
+    """
+    from rewards.judge import Judge
+    from rewards.served import Server
+    from rewards.sglang_classify import sglang_classify
+    from rewards.vllm_classify import vllm_classify
+    from rewards.vllm_pooling import vllm_pooling
+
+    kinds = {
+        "vllm-classify": vllm_classify, "vllm-pooling": vllm_pooling,
+        "sglang-classify": sglang_classify, "judge": Judge,
+    }  # fmt: skip
+    return kinds[kind](Server(url, **patience), model, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,8 @@ from pairs.errors import PrefmillError
 from pairs.store import REWARDS, Store
 from rewards.interface import Item, RewardModel
 
-CHUNK = 20_000  # completions per read and commit: what an interrupted run loses at most
+CHUNK = 20_000  # completions per read, and per commit at most
+KEEP_EVERY = 60.0  # seconds between commits at most, but for one batch: what a killed run loses
 BATCH = 1_000  # completions whose pictures are in memory together
 
 
@@ -28,8 +30,8 @@ class ScoreBooks:
 
 
 def completions(store: Store, sources: Sequence[str]) -> pl.LazyFrame:
-    """The completions of some sources, each once, sorted by id: `completion_id, prompt, completion, media_ids,
-    completion_media_ids`."""
+    """The completions of some sources, each once, sorted by id: `prompt_id, completion_id, prompt, completion,
+    media_ids, completion_media_ids`."""
     return completions_of(store.scan("pairs", sources))
 
 
@@ -37,6 +39,7 @@ def completions_of(pairs: pl.LazyFrame) -> pl.LazyFrame:
     """The completions of pairs (columns as in the table `pairs`), each once, sorted by id."""
     sides = [
         pairs.select(
+            "prompt_id",
             pl.col(f"{side}_id").alias("completion_id"),
             "prompt",
             pl.col(side).alias("completion"),
@@ -50,41 +53,73 @@ def completions_of(pairs: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def score(store: Store, model: RewardModel, wanted: pl.LazyFrame, *, progress: bool = True) -> ScoreBooks:
-    """Judge the completions that have no reward of this model yet (`wanted`: as from `completions`).
+    """Judge the completions that have no reward of this model yet (`wanted`: as from `completions`), those of one
+    prompt together.
 
-    Appends to the table `rewards` chunk by chunk, so that a run that was stopped goes on where it stood.
+    Appends to the table `rewards` bit by bit, so that a run that was stopped goes on where it stood.
     Raises `PrefmillError` for a reward that is no finite number, naming the completion.
     """
     from tqdm import tqdm
 
-    ids = wanted.select("completion_id").collect()
+    ids = wanted.select("prompt_id", "completion_id").collect()
     have = store.scan("rewards", [model.fingerprint]).select("completion_id").collect()
-    todo = ids.join(have, on="completion_id", how="anti").sort("completion_id")
-    scored = unscored = 0
-    with tqdm(total=len(todo), desc="rewards", unit=" completions", disable=not progress or not len(todo)) as bar:
+    todo = ids.join(have, on="completion_id", how="anti").sort("prompt_id", "completion_id")
+    unscored = 0
+    with (
+        tqdm(total=len(todo), desc="rewards", unit=" completions", disable=not progress or not len(todo)) as bar,
+        _Kept(store, model.fingerprint) as kept,
+    ):
         for start in range(0, len(todo), CHUNK):
-            chunk = todo.slice(start, CHUNK)
-            done, values = [], []
-            for items in _items(store, wanted, chunk):
+            for items in _items(store, wanted, todo.slice(start, CHUNK)):
                 fits = model.fits(items)
                 judged = [item for item, fit in zip(items, fits, strict=True) if fit]
-                rewards = _checked(model, judged)
-                done += [item.completion_id for item in judged]
-                values.append(rewards)
+                kept.add(judged, _checked(model, judged))
                 unscored += len(items) - len(judged)
                 bar.update(len(items))
-            scored += len(done)
-            _append(store, model.fingerprint, done, np.concatenate(values))
-    return ScoreBooks(model.fingerprint, len(ids) - len(todo), scored, unscored)
+            kept.commit()
+    return ScoreBooks(model.fingerprint, len(ids) - len(todo), kept.rows, unscored)
+
+
+class _Kept:
+    """Rewards on their way into the table. What was added is committed at the end, also of a run that fails."""
+
+    def __init__(self, store: Store, fingerprint: str) -> None:
+        self.rows = 0
+        self._store, self._fingerprint = store, fingerprint
+        self._ids: list[str] = []
+        self._values: list[np.ndarray] = []
+        self._since = time.monotonic()
+
+    def add(self, items: list[Item], rewards: np.ndarray) -> None:
+        self._ids += [item.completion_id for item in items]
+        self._values.append(rewards)
+        if time.monotonic() - self._since > KEEP_EVERY:
+            self.commit()
+
+    def commit(self) -> None:
+        if self._ids:
+            values = np.concatenate(self._values)
+            columns = [pa.array([self._fingerprint] * len(values)), pa.array(self._ids), pa.array(values)]
+            table = pa.table(columns, schema=REWARDS)
+            self._store.append("rewards", self._fingerprint, table, {"completions": str(len(values))})
+            self.rows += len(values)
+        self._ids, self._values, self._since = [], [], time.monotonic()
+
+    def __enter__(self) -> _Kept:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.commit()
 
 
 def _items(store: Store, wanted: pl.LazyFrame, chunk: pl.DataFrame) -> Iterator[list[Item]]:
     """The items of one chunk of sorted ids. Ids are hashes, so a range of them is an even slice of the rows."""
-    first, last = pl.lit(chunk["completion_id"][0]), pl.lit(chunk["completion_id"][-1])
+    first, last = pl.lit(chunk["prompt_id"][0]), pl.lit(chunk["prompt_id"][-1])
     rows = (
-        wanted.filter(pl.col("completion_id").is_between(first, last))
+        wanted.filter(pl.col("prompt_id").is_between(first, last))
         .collect()
         .join(chunk, on="completion_id", how="semi", maintain_order="left")
+        .sort("prompt_id", "completion_id")
     )
     for batch in rows.iter_slices(BATCH):
         columns = ("media_ids", "completion_media_ids")
@@ -120,10 +155,3 @@ def _checked(model: RewardModel, items: list[Item]) -> np.ndarray:
             f"{rewards[wrong[0]]}, expected a finite number; check the model's weights and precision"
         )
     return rewards
-
-
-def _append(store: Store, fingerprint: str, ids: list[str], rewards: np.ndarray) -> None:
-    if not ids:
-        return
-    table = pa.table([pa.array([fingerprint] * len(ids)), pa.array(ids), pa.array(rewards)], schema=REWARDS)
-    store.append("rewards", fingerprint, table, {"completions": str(len(ids))})
