@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from mixtures import _licences
-from mixtures._recipe_tables import NAMES, Licences, Lists, RewardsRecipe, SourceRecipe, Top
+from mixtures._recipe_tables import NAMES, Licences, Lists, SourceRecipe, Top
+from mixtures._seeds import RewardsRecipe
 from pairs.errors import RecipeError, shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mixtures._seeds import RewardsRecipe
 from pairs.schema import LABEL_SOURCES, MODALITIES
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -46,13 +47,6 @@ class SourceRecipe(_Table):
     splits: Annotated[list[str], Field(min_length=1)] | None = None
     limit: _Count | None = None
     admit_benchmark: bool = False  # a benchmark's pairs enter only by name: what is trained on cannot be tested on
-
-
-class RewardsRecipe(_Table):
-    """Which reward model judges the pairs: "embedded", or the path or hub id of a sequence classifier."""
-
-    model: str = "embedded"
-    folds: Annotated[int, Field(ge=2)] = 5
 
 
 class Top(_Table):

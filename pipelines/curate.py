@@ -43,6 +43,7 @@ def rewards(context: dg.AssetExecutionContext, store: StoreResource, mixture: Mi
     """
     with one_line_failures():
         done = steps.score(store.open(), mixture.load())
+        trust = steps.trust(store.open(), mixture.load())
     scored, cached = sum(books.scored for books in done), sum(books.cached for books in done)
     context.log.info(f"rewards: {scored:,} scored by {len(done)} models, {cached:,} known from before")
     return dg.MaterializeResult(
@@ -51,6 +52,7 @@ def rewards(context: dg.AssetExecutionContext, store: StoreResource, mixture: Mi
             "cached": cached,
             "unscored": sum(books.unscored for books in done),
             "models": ", ".join(books.model for books in done) or "no rule of the mixture reads rewards",
+            **({"trust": looks.table(trust.to_dicts())} if len(trust) else {}),
         }
     )
 

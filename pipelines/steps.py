@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -21,7 +21,7 @@ import polars as pl
 import filters
 import mixtures
 import sources
-from filters import _apply
+from filters import _apply, _trust
 from mixtures._plan import Counts, Plan
 from mixtures._recipe import Recipe
 from pairs.errors import RecipeError
@@ -111,7 +111,8 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
     table = f"signals/{name}"
     wanted = reads(name)
     model = _scored_by(store, recipe) if "rewards" in wanted else []
-    fingerprint = _inputs(store, recipe, _code(name), *model)
+    least = recipe.rewards.min_trust if model else None
+    fingerprint = _inputs(store, recipe, _code(name), *model, *([] if least is None else [f"min_trust {least}"]))
     known = store.facts(table, recipe.name)
     if known.get("fingerprint") == fingerprint:
         return Signals(int(known["rows"]), changed=False)
@@ -120,6 +121,8 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
         tables["groups"] = signals(store, recipe, "groups")
     if "rewards" in wanted:
         tables["rewards"] = store.scan("rewards", model)
+        if least is not None:
+            tables["rewards"] = _trust.trusted(training(store, recipe), tables["rewards"], least)
     if "media" in wanted:
         tables["media"] = store.scan("media", list(recipe.sources))
     found = _apply.run_signal(name, tables)
@@ -139,15 +142,26 @@ def _code(name: str) -> str:
     return hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=16).hexdigest()
 
 
-def reward_models(store: Store, recipe: Recipe) -> list[RewardModel]:
-    """The models that judge the recipe's pairs: a saved one, or the embedded one twice, cross-fitted on the pairs
-    themselves and watched while it learns them. None when no rule of the recipe reads rewards."""
+def reward_models(store: Store, recipe: Recipe) -> Iterator[RewardModel]:
+    """The models that judge the recipe's pairs, in its order: saved ones, those behind servers, and the embedded
+    one twice, cross-fitted on the pairs themselves and watched while it learns them. None when no rule reads
+    rewards. One at a time: two large ones need not be in memory together."""
     if not any("rewards" in reads(name) for name in recipe.rules):
-        return []
-    if recipe.rewards.model != "embedded":
-        from rewards.load import load_reward_model
+        return
+    from rewards.load import load_reward_model, load_server
+    from rewards.verdicts import Judge, judged
 
-        return [load_reward_model(recipe.rewards.model)]
+    for name in recipe.rewards.local():
+        if name == "embedded":
+            yield from _embedded(store, recipe)
+        else:
+            yield load_reward_model(name)
+    for given in recipe.rewards.servers:
+        model = load_server(given.kind, given.url, given.model, given.options(), given.patience())
+        yield judged(store, model, training(store, recipe)) if isinstance(model, Judge) else model
+
+
+def _embedded(store: Store, recipe: Recipe) -> list[RewardModel]:
     from rewards.dynamics import dynamics
     from rewards.embedded import cross_fit
 
@@ -168,6 +182,14 @@ def score(store: Store, recipe: Recipe) -> list[ScoreBooks]:
     done = [run(store, model, wanted, progress=sys.stderr.isatty()) for model in reward_models(store, recipe)]
     notes.write(store, "scored", recipe.name, {"models": [books.model for books in done]})
     return done
+
+
+def trust(store: Store, recipe: Recipe) -> pl.DataFrame:
+    """How far each model that scored the recipe's pairs agrees with their labels, by source and modality; `silent`
+    where that is too little for the recipe's `min_trust`. Columns as from `filters._trust.trust`."""
+    found = _trust.trust(training(store, recipe), store.scan("rewards", _scored_by(store, recipe)))
+    least = recipe.rewards.min_trust
+    return found.with_columns(silent=pl.lit(False) if least is None else pl.col("low") < least)
 
 
 def _scored_by(store: Store, recipe: Recipe) -> list[str]:
