@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pairs.errors import PrefmillError
-from pairs.media import decode_image
+from pairs.media import decode_image, image_size
 from pairs.schema import IMAGE_MARK
 from rewards.interface import Item
 
@@ -85,7 +85,7 @@ class Encoder:
         marks = {self.processor.image_token, getattr(self.processor, "video_token", self.processor.image_token)}
         if any(mark in turn["content"] for mark in marks for turn in [*item.prompt, *item.completion]):
             return 0
-        sizes = [decode_image(picture).shape[:2] for picture in pictures]
+        sizes = [image_size(picture) for picture in pictures]
         if any(max(size) > MAX_RATIO * min(size) for size in sizes):
             return 0
         image = self.processor.image_processor

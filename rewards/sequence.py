@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pairs.errors import PrefmillError
+from rewards.batches import judge
 from rewards.collate import Encoder, budget_batches
 from rewards.interface import Item
+from rewards.prefixes import Forest, can_share, forests
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
 TOKEN_BUDGET = 16_384  # tokens of a batch, padding included
+_TOKENIZING = threading.Lock()  # a tokenizer keeps its padding as a state: two threads would disturb each other
 _HASHED = (
     "*.safetensors",
     "config.json",
@@ -27,40 +32,86 @@ _HASHED = (
 )
 
 
+@dataclass(frozen=True)
+class Trunk:
+    """A model read at its last token: `body` gives the states of tokens, `head` maps states [rows, width] to
+    rewards [rows], float32. Called with an encoded batch it gives the rewards [rows]."""
+
+    body: PreTrainedModel
+    head: Callable[[Tensor], Tensor]
+
+    def __call__(self, batch: dict[str, Tensor]) -> Tensor:
+        from rewards.vision import last_real
+
+        # The library's classifiers find the last token by its id and miss it where the pad token is the end token.
+        states = self.body(**batch, use_cache=False).last_hidden_state
+        return self.head(last_real(states, batch["attention_mask"]))
+
+
 class TransformersModel:
     """A transformers model as a `RewardModel`.
 
-    `logits` maps an encoded batch to float32 [rows]. Items longer than the encoder's `max_length` tokens, and
-    items that the model cannot be shown, do not fit: they are counted, never cut.
+    `logits` maps an encoded batch to rewards [rows]. Items longer than the encoder's `max_length` tokens, and
+    items that the model cannot be shown, do not fit: they are counted, never cut. Where `shares`, items of one
+    prompt that stand together are judged in one sequence: the same rewards up to rounding, for less work.
     """
 
     def __init__(
         self,
         model: PreTrainedModel,
         encoder: Encoder,
-        logits: Callable[[dict[str, Tensor]], Tensor],
+        logits: Trunk | Callable[[dict[str, Tensor]], Tensor],
         fingerprint: str,
     ) -> None:
         self.model = model
         self.encoder = encoder
+        self.logits = logits
         self.fingerprint = fingerprint
-        self._logits = logits
+        self.shares = isinstance(logits, Trunk) and can_share(logits.body)
 
     def fits(self, items: Sequence[Item]) -> np.ndarray:
         lengths = self.encoder.lengths(items)
         return (lengths > 0) & (lengths <= self.encoder.max_length)
 
     def rewards(self, items: Sequence[Item]) -> np.ndarray:
-        import torch
-
-        out = np.zeros(len(items), np.float32)
         self.model.eval()
-        with torch.no_grad():
-            for rows in budget_batches(self.encoder.lengths(items), TOKEN_BUDGET):
-                batch = self.encoder.encode([items[row] for row in rows])
-                batch = {name: value.to(self.model.device) for name, value in batch.items()}
-                out[rows] = self._logits(batch).float().cpu().numpy()
-        return out
+        return judge(self.batches(items), len(items), self.model.device)
+
+    def batches(self, items: Sequence[Item]) -> list[Forest | Rows]:
+        """The items in the batches that `rewards` runs, the longest sequences first."""
+        shared: list[Forest] = []
+        alone = np.arange(len(items))
+        if self.shares and isinstance(self.logits, Trunk) and len(items) > 1:
+            shared, alone = forests(self.encoder, items, self.logits.body, self.logits.head, TOKEN_BUDGET)
+        lengths = self.encoder.lengths([items[place] for place in alone])
+        return shared + [
+            Rows(alone[batch], [items[place] for place in alone[batch]], self)
+            for batch in budget_batches(lengths, TOKEN_BUDGET)
+        ]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A batch of items that share nothing."""
+
+    rows: np.ndarray
+    items: list[Item]
+    model: TransformersModel
+
+    def encode(self) -> dict[str, Tensor]:
+        with _TOKENIZING:
+            return self.model.encoder.encode(self.items)
+
+    def judge(self, encoded: dict[str, Tensor]) -> Tensor:
+        return self.model.logits(encoded)
+
+    def halves(self) -> list[Rows]:
+        middle = len(self.items) // 2
+        if not middle:
+            return []
+        return [
+            Rows(self.rows[part], self.items[part], self.model) for part in (slice(middle), slice(middle, None))
+        ]
 
 
 def load_classifier(path: str, *, revision: str | None, max_length: int) -> TransformersModel:
@@ -70,7 +121,7 @@ def load_classifier(path: str, *, revision: str | None, max_length: int) -> Tran
     """
     from transformers import AutoModelForSequenceClassification
 
-    dtype, device = _dtype_and_device()
+    dtype, device = dtype_and_device()
     model = AutoModelForSequenceClassification.from_pretrained(
         path, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False
     ).to(device)
@@ -78,18 +129,16 @@ def load_classifier(path: str, *, revision: str | None, max_length: int) -> Tran
         raise PrefmillError(f"{path}: has {model.config.num_labels} labels, expected a reward model with one")
     encoder = Encoder.load(path, model.config, revision=revision, max_length=max_length, max_pixels=768 * 28 * 28)
 
-    def logits(batch: dict[str, Tensor]) -> Tensor:
+    fingerprint = fingerprint_of(path, model, encoder)
+    if not hasattr(model, "score"):
+        return TransformersModel(model, encoder, lambda batch: model(**batch).logits[:, 0], fingerprint)
+
+    def head(states: Tensor) -> Tensor:
         from torch.nn import functional
 
-        from rewards.vision import last_real
-
-        if not hasattr(model, "score"):
-            return model(**batch).logits[:, 0]
-        # The library finds the last token by its id and misses it where the pad token is the end token.
-        states = last_real(model.base_model(**batch, use_cache=False).last_hidden_state, batch["attention_mask"])
         return functional.linear(states.float(), model.score.weight.float())[:, 0]
 
-    return TransformersModel(model, encoder, logits, _fingerprint(path, model, encoder))
+    return TransformersModel(model, encoder, Trunk(model.base_model, head), fingerprint)
 
 
 def load_ours(path: str) -> TransformersModel:
@@ -98,7 +147,7 @@ def load_ours(path: str) -> TransformersModel:
 
     import rewards.vision  # noqa: F401  registers the model with transformers
 
-    dtype, device = _dtype_and_device()
+    dtype, device = dtype_and_device()
     model = AutoModel.from_pretrained(path, dtype=dtype, use_safetensors=True).to(device)
     model.score.float()
     config = model.config
@@ -106,17 +155,18 @@ def load_ours(path: str) -> TransformersModel:
         path, config.backbone_config, revision=None, max_length=config.max_tokens, max_pixels=config.max_pixels
     )
     return TransformersModel(
-        model, encoder, lambda batch: model(**batch).logits[:, 0], _fingerprint(path, model, encoder)
+        model, encoder, Trunk(model.backbone, model.score), fingerprint_of(path, model, encoder)
     )
 
 
-def _dtype_and_device() -> tuple[Any, str]:
+def dtype_and_device() -> tuple[Any, str]:
+    """bfloat16 on a GPU, float32 on the CPU."""
     import torch
 
     return (torch.bfloat16, "cuda") if torch.cuda.is_available() else (torch.float32, "cpu")
 
 
-def _fingerprint(path: str, model: PreTrainedModel, encoder: Encoder) -> str:
+def fingerprint_of(path: str, model: PreTrainedModel, encoder: Encoder) -> str:
     """Weights (the files' hash, or the hub's commit), chat template, precision and lengths."""
     digest = hashlib.sha256()
     folder = Path(path)
