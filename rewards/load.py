@@ -16,13 +16,11 @@ if TYPE_CHECKING:
 
 
 def load_reward_model(path: str | Path, *, revision: str | None = None, max_length: int = 4096) -> RewardModel:
-    """The reward model in a folder (embedded, ours on a backbone, or a sequence classifier), or a sequence
-    classifier of the hub by id. Raises `PrefmillError` for a folder that holds none."""
+    """The reward model in a folder (embedded, ours on a backbone, one with a value head, or a sequence
+    classifier), or one of the last two from the hub by id. Raises `PrefmillError` for a folder that holds none."""
     folder = Path(path)
     if not folder.is_dir():
-        from rewards.sequence import load_classifier
-
-        return load_classifier(str(path), revision=revision, max_length=max_length)
+        return _load_outside(str(path), revision, max_length)
     if not (folder / "config.json").is_file():
         raise PrefmillError(f"{folder}: no config.json, expected a saved reward model; train one first")
     kind = orjson.loads((folder / "config.json").read_bytes()).get("model_type")
@@ -30,11 +28,21 @@ def load_reward_model(path: str | Path, *, revision: str | None = None, max_leng
         from rewards.embedded import EmbeddedModel
 
         return EmbeddedModel.load(folder)
-    from rewards.sequence import load_classifier, load_ours
-
     if kind == "prefmill_reward":
+        from rewards.sequence import load_ours
+
         return load_ours(str(folder))
-    return load_classifier(str(folder), revision=None, max_length=max_length)
+    return _load_outside(str(folder), None, max_length)
+
+
+def _load_outside(path: str, revision: str | None, max_length: int) -> RewardModel:
+    from rewards.sequence import load_classifier
+    from rewards.value_head import find_value_head, load_value_head
+
+    head = find_value_head(path, revision)
+    if head is not None:
+        return load_value_head(path, head, revision=revision, max_length=max_length)
+    return load_classifier(path, revision=revision, max_length=max_length)
 
 
 def load_server(
