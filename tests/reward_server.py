@@ -48,14 +48,18 @@ class RewardServer:
                 if fault == "drop":
                     self.close_connection = True
                     self.connection.close()
-                elif fault in ("stall", "drip"):
+                elif fault in ("stall", "drip"):  # one says nothing, the other is done after 1.2 seconds
+                    answer = json.dumps(
+                        outer.answer("/classify", {"messages": [{"content": "wrong" * 9}]})
+                    ).encode()
                     self.send_response(200)
-                    self.send_header("content-length", "1000")
+                    self.send_header("content-length", str(12 + len(answer)))
                     self.end_headers()
                     for _ in range(12):
                         time.sleep(0.1)
                         if fault == "drip":
                             self.wfile.write(b" ")
+                    self.wfile.write(answer)
                     self.close_connection = True
                 else:
                     self.reply(*fault)
