@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 THREADS = 4  # that decode pictures; decoding leaves Python free
-AHEAD = 6  # batches made ready: bounds what lies in memory
+AHEAD = 4  # batches made ready: bounds what lies in memory
 
 
 class Batch(Protocol):

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, takewhile
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 
 from pairs.media import decode_image
 from rewards.collate import Encoder, budget_batches
@@ -102,8 +103,6 @@ class Forest:
 
         given = dict(encoded)
         segments, positions, ends = given.pop("segments"), given.pop("positions"), given.pop("ends")
-        if "pixel_values" in given:
-            given["mm_token_type_ids"] = (given["input_ids"] == self.encoder.processor.image_token_id).int()
         places = torch.arange(segments.shape[1], device=segments.device)
         before = places[:, None] >= places[None, :]
         seen = (segments[:, None, :] == 0) | (segments[:, None, :] == segments[:, :, None])
@@ -157,15 +156,18 @@ def forests(
     encoder: Encoder, items: Sequence[Item], body: PreTrainedModel, head: Callable[[Tensor], Tensor], budget: int
 ) -> tuple[list[Forest], np.ndarray]:
     """Batches of at most `budget` tokens, padding included, of the items that share a prompt with another; and the
-    places of the others, int64. Items stand together by prompt already where they should be found."""
+    places of the others, int64."""
     lengths = encoder.lengths(items)
     tokens = encoder.tokenizer([encoder.text(item) for item in items], add_special_tokens=False)["input_ids"]
     trees: list[Tree] = []
     alone: list[int] = []
     places = [place for place, item in enumerate(items) if not item.completion_images]
     alone += [place for place, item in enumerate(items) if item.completion_images]
-    for _, group in groupby(places, key=lambda place: (items[place].prompt, items[place].images)):
-        for rows in _chunks(list(group), tokens, lengths):
+    groups: dict[tuple[bytes, tuple[bytes, ...]], list[int]] = {}
+    for place in places:
+        groups.setdefault((orjson.dumps(items[place].prompt), items[place].images), []).append(place)
+    for group in groups.values():
+        for rows in _chunks(group, tokens, lengths):
             tree = _tree(rows, tokens, lengths, items[rows[0]].images)
             marks = tree.prefix.count(encoder.processor.image_token_id) if encoder.processor else 0
             if len(rows) > 1 and tree.prefix and marks == len(tree.images):

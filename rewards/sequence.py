@@ -53,7 +53,7 @@ class TransformersModel:
 
     `logits` maps an encoded batch to rewards [rows]. Items longer than the encoder's `max_length` tokens, and
     items that the model cannot be shown, do not fit: they are counted, never cut. Where `shares`, items of one
-    prompt that stand together are judged in one sequence: the same rewards up to rounding, for less work.
+    prompt are judged in one sequence: the same rewards up to rounding, for less work.
     """
 
     def __init__(
@@ -122,9 +122,16 @@ def load_classifier(path: str, *, revision: str | None, max_length: int) -> Tran
     from transformers import AutoModelForSequenceClassification
 
     dtype, device = dtype_and_device()
-    model = AutoModelForSequenceClassification.from_pretrained(
-        path, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False
-    ).to(device)
+    model, found = AutoModelForSequenceClassification.from_pretrained(
+        path, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False,
+        output_loading_info=True,
+    )  # fmt: skip
+    model = model.to(device)
+    if found["missing_keys"]:
+        # transformers fills them with random numbers and a warning: the rewards would be noise.
+        raise PrefmillError(
+            f"{path}: no weights for {', '.join(sorted(found['missing_keys']))[:200]}, expected a reward model"
+        )
     if model.config.num_labels != 1:
         raise PrefmillError(f"{path}: has {model.config.num_labels} labels, expected a reward model with one")
     encoder = Encoder.load(path, model.config, revision=revision, max_length=max_length, max_pixels=768 * 28 * 28)

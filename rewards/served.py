@@ -60,7 +60,7 @@ class Server:
         key = os.environ.get(key_env, "") if key_env else ""
         if key_env and not key:
             raise PrefmillError(f"{url}: key_env names {key_env}, which is not set; put the key there")
-        self.url = url.rstrip("/")
+        self.url = url.rstrip("/").removesuffix("/v1")  # OpenAI's clients want it there
         self._timeout, self._tries, self._first_wait = timeout, tries, first_wait
         self._concurrency = concurrency
         headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}

@@ -21,10 +21,16 @@ FILE = "value_head.safetensors"
 
 def find_value_head(path: str, revision: str | None) -> Path | None:
     """The file of the head in a folder or a repository of the hub; None where there is none."""
-    from transformers.utils import cached_file
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HFValidationError, RepositoryNotFoundError
 
-    found = cached_file(path, FILE, revision=revision, _raise_exceptions_for_missing_entries=False)
-    return Path(found) if found else None
+    if Path(path).is_dir():
+        file = Path(path) / FILE
+        return file if file.is_file() else None
+    try:
+        return Path(hf_hub_download(path, FILE, revision=revision))
+    except (EntryNotFoundError, RepositoryNotFoundError, HFValidationError):
+        return None  # what else is wrong with the path is said where its weights are loaded
 
 
 def load_value_head(path: str, head: Path, *, revision: str | None, max_length: int) -> TransformersModel:

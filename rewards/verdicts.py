@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from tqdm import tqdm
 
 from pairs.errors import PrefmillError
 from pairs.store import VERDICTS, Store
@@ -25,6 +26,7 @@ from rewards.judge import Judge
 from rewards.score import completions_of, items
 
 CHUNK = 200  # pairs per commit: what an interrupted run loses at most
+READ = 10_000  # pairs whose texts are in memory together
 _KEYS = ("prompt_id", "first_id", "second_id")
 
 
@@ -53,8 +55,12 @@ class Judged:
     def _strengths(self) -> dict[str, float]:
         known = self._verdicts()
         todo = self.compared.join(known, on=["first_id", "second_id"], how="anti", maintain_order="left")
-        for chunk in todo.iter_slices(CHUNK):
-            self._ask(chunk)
+        with tqdm(total=len(todo), desc="verdicts", unit=" pairs", disable=None) as bar:
+            for part in todo.iter_slices(READ):
+                rows = self._texts(part)
+                for chunk in part.iter_slices(CHUNK):
+                    self._ask(chunk, rows)
+                    bar.update(len(chunk))
         rows = self.compared.join(
             self._verdicts(), on=["first_id", "second_id"], how="left", maintain_order="left"
         )
@@ -63,10 +69,13 @@ class Judged:
     def _verdicts(self) -> pl.DataFrame:
         return self.store.scan("verdicts", [self.judge.fingerprint]).drop("model").collect()
 
-    def _ask(self, chunk: pl.DataFrame) -> None:
-        ids = pl.concat([chunk["first_id"], chunk["second_id"]]).unique().implode()
-        held = pl.col("prompt_id").is_in(chunk["prompt_id"].unique().implode())
-        rows = completions_of(self.pairs.filter(held)).filter(pl.col("completion_id").is_in(ids)).collect()
+    def _texts(self, part: pl.DataFrame) -> pl.DataFrame:
+        """The completions of these pairs, as from `completions_of`."""
+        held = pl.col("prompt_id").is_in(part["prompt_id"].unique().implode())
+        return completions_of(self.pairs.filter(held)).filter(_completion_of(part)).collect()
+
+    def _ask(self, chunk: pl.DataFrame, texts: pl.DataFrame) -> None:
+        rows = texts.filter(_completion_of(chunk))
         columns = ("media_ids", "completion_media_ids")
         media = self.store.media([medium for name in columns for row in rows[name].to_list() for medium in row])
         of = {item.completion_id: item for item in items(rows, media)}
@@ -83,6 +92,10 @@ class Judged:
             schema=VERDICTS,
         )
         self.store.append("verdicts", self.judge.fingerprint, table, {"pairs": str(len(asked))})
+
+
+def _completion_of(pairs: pl.DataFrame) -> pl.Expr:
+    return pl.col("completion_id").is_in(pl.concat([pairs["first_id"], pairs["second_id"]]).unique().implode())
 
 
 def judged(store: Store, judge: Judge, pairs: pl.LazyFrame) -> Judged:

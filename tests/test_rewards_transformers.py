@@ -157,6 +157,11 @@ def test_a_model_with_two_labels_is_refused(classifier, tmp_path):
         load_reward_model(tmp_path)
 
 
+def test_a_model_without_a_reward_head_is_refused(text_backbone):
+    with pytest.raises(PrefmillError, match=r"no weights for score\.weight, expected a reward model"):
+        load_reward_model(text_backbone)
+
+
 def test_a_tokenizer_without_template_is_refused(text_backbone, tmp_path):
     import shutil
 
