@@ -67,6 +67,7 @@ def test_pictures_get_the_rewards_they_get_alone(ours):  # noqa: F811
     items = pictured()
     assert len(np.unique(model.rewards(items))) == len(items)
     np.testing.assert_allclose(model.rewards(items), alone(model, items), atol=1e-5)
+    np.testing.assert_allclose(model.rewards(texts()), alone(model, texts()), atol=1e-5)
     shuffled = np.random.default_rng(0).permutation(len(items))
     np.testing.assert_allclose(
         model.rewards([items[n] for n in shuffled]), alone(model, items)[shuffled], atol=1e-5
