@@ -68,8 +68,12 @@ def test_a_vote_that_names_nobody_does_not_count(served):
 
 
 def test_the_last_verdict_counts(served):
-    served.answer = lambda path, body: says("Not <answer>1</answer>, but <answer>Answer 2</answer>")
-    assert verdict(served, item("a"), item("b")).first_votes == 1
+    def second_thoughts(path, body):
+        winner = 1 if answers(body)[0] == "a" else 2
+        return says(f"Not <answer>{3 - winner}</answer>, but <answer>Answer {winner}</answer>")
+
+    served.answer = second_thoughts
+    assert verdict(served, item("a"), item("b")).first_votes == 2
 
 
 def test_a_judge_that_never_decides_is_no_judge(served):

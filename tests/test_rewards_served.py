@@ -83,6 +83,8 @@ def test_a_backbone_behind_a_server_gets_our_head_here(ours):
     with RewardServer(answer) as server:
         model = load_server("vllm-pooling", server.url, "judge", {"head": str(ours)}, {"concurrency": 1})
         np.testing.assert_allclose(model.rewards(items), local.rewards(items), atol=1e-5)
+        sent = server.posts[2]["messages"][0]["content"]
+        assert [part.get("text") for part in sent] == ["first ", None, "then"]
 
 
 @pytest.mark.parametrize(
