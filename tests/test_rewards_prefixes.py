@@ -89,14 +89,15 @@ def test_completions_with_pictures_of_their_own_are_judged_alone(ours):  # noqa:
     from dataclasses import replace
 
     model = load_reward_model(ours)
-    items = [replace(item(f"<image> {n}"), completion_images=(noisy(n),)) for n in range(3)]
+    items = [replace(item(f"{n} <image>"), completion_images=(noisy(n),)) for n in range(3)]
     assert {type(batch) for batch in model.batches(items)} == {Rows}
     np.testing.assert_allclose(model.rewards(items), alone(model, items), atol=1e-5)
 
 
-def test_one_that_begins_another_keeps_its_last_token(classifier):  # noqa: F811
+def test_completions_that_are_alike_keep_their_last_token(classifier):  # noqa: F811
     model = load_reward_model(classifier)
-    items = [item("it is red"), item("it is red"), item("it is red it is red")]
+    items = [item("it is red"), item("it is red")]
+    assert [type(batch) for batch in model.batches(items)] == [Forest]
     np.testing.assert_allclose(model.rewards(items), alone(model, items), atol=1e-5)
 
 
