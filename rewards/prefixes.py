@@ -203,9 +203,9 @@ def _tree(rows: list[int], tokens: list[list[int]], lengths: np.ndarray, images:
 
 
 def _common(texts: list[list[int]]) -> int:
-    """Tokens that all begin with; at least one of each is left, which its reward is read from."""
+    """How many tokens all begin with."""
     same = takewhile(lambda column: len(set(column)) == 1, zip(*texts, strict=False))
-    return min(sum(1 for _ in same), min(map(len, texts)) - 1)
+    return sum(1 for _ in same)
 
 
 def _parted(tree: Tree) -> list[tuple[Tree, ...]]:

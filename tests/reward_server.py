@@ -28,7 +28,8 @@ class RewardServer:
                 pass
 
             def do_GET(self):
-                self.reply(200, {"data": [{"id": name, "root": f"/models/{name}"} for name in outer.models]})
+                status = 200 if self.path == "/v1/models" else 404
+                self.reply(status, {"data": [{"id": name, "root": f"/models/{name}"} for name in outer.models]})
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))

@@ -7,6 +7,7 @@ import math
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -132,7 +133,8 @@ def test_a_server_is_not_asked_before_it_said(served):
 
 def test_waits_grow(served, monkeypatch):
     waits = []
-    monkeypatch.setattr("rewards.served.time.sleep", waits.append)
+    clock = SimpleNamespace(sleep=waits.append, monotonic=time.monotonic)  # servers of other tests may still sleep
+    monkeypatch.setattr("rewards.served.time", clock)
     served.faults += [(503, "busy")] * 4
     with pytest.raises(Unavailable, match=r"/classify: no answer in 4 tries, the last: 503 busy; start"):
         Server(served.url, tries=4, first_wait=0.1).post("/classify", {})
@@ -206,6 +208,7 @@ def test_the_fingerprint_is_the_models_and_not_the_servers(served):
         assert vllm_classify(Server(elsewhere.url, concurrency=2), "judge").fingerprint == first
     with RewardServer(letters, models=["other"]) as elsewhere:
         assert vllm_classify(Server(elsewhere.url), "other").fingerprint != first
+    assert vllm_classify(Server(f"{served.url}/v1/"), "judge").fingerprint == first
     assert vllm_classify(Server(served.url), "judge", revision="abc").fingerprint != first
 
 
