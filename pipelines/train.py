@@ -15,7 +15,8 @@ def reward_model(
 ) -> dg.MaterializeResult:
     """A reward model trained with the Bradley-Terry loss on the published dataset, read by `load_dataset`.
 
-    Saved as safetensors with its configuration. Not trained again while dataset and settings are the same.
+    Saved as safetensors with its configuration. Not trained again while dataset and settings are the same; a
+    training that was killed goes on from its last checkpoint.
     """
     with one_line_failures():
         recipe = mixture.load()
@@ -28,6 +29,7 @@ def reward_model(
             "left out": done["left_out"],
             "seconds": done["seconds"],
             "trained now": done["changed"],
+            "resumed from step": done.get("resumed", 0),
             "path": dg.MetadataValue.path(done["path"]),
             "plots": dg.MetadataValue.md(looks.as_markdown(looks.training_plots(done["curve"]))),
         }

@@ -1,87 +1,121 @@
-"""Training of a two-layer head and its backbone with the Trainer of transformers."""
+"""Training of a reward head and its backbone with the Trainer of transformers."""
 
 from __future__ import annotations
 
-import shutil
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from transformers import AutoModel, PrinterCallback, Trainer, TrainingArguments, set_seed
+from transformers.utils import logging
 
 from pairs.errors import PrefmillError
+from rewards import checkpoints
 from rewards.collate import Encoder
 from rewards.head import bradley_terry
-from rewards.published import column, items, row_batches
+from rewards.train import Trained
+from rewards.training_rows import PER_PAIR, Collator, Rows, Scales, Stream, fitting, scales
 from rewards.vision import PrefmillRewardModel
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, IterableDataset
 
-    from rewards.train import Trained, TrainSettings
+    from rewards.train import TrainSettings
 
-_BATCH = 256
 _LOGS = 200  # points of the loss curve, at most
+_SAVES = 10  # checkpoints of a training, unless the settings say otherwise
 
 
 class RewardTrainer(Trainer):
-    """The Trainer with the Bradley-Terry loss on batches of [chosen rows; rejected rows]."""
+    """The Trainer with the Bradley-Terry loss on the batches of a `Collator`."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, centre: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.curve: list[tuple[int, float, float]] = []
-        self._right: list[float] = []
+        self.centre = centre
+        self._right = torch.zeros(2)  # pairs won since the last log, and pairs
+
+    @property
+    def curve(self) -> list[tuple[int, float, float]]:
+        """(step, loss, accuracy) on the training batches, those before a resumption included."""
+        logs = self.state.log_history
+        return [(log["step"], log["loss"], log["accuracy"]) for log in logs if "accuracy" in log]
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         given = dict(inputs)
-        soft, weight = given.pop("soft"), given.pop("weight")
-        outputs = model(**given)
-        chosen, rejected = outputs.logits[:, 0].chunk(2)
+        told = {name: given.pop(name) for name in PER_PAIR if name in given}
+        logits = model(**given).logits[:, 0]
+        rewards = logits[: 2 * len(told["soft"])]  # a row beyond them is the collator's witness
+        if "lengths" in told:  # reward / log(length + 1): arXiv 2509.16127, section on regularisation
+            rewards = rewards / torch.log(told["lengths"] + 1)
+        chosen, rejected = rewards.chunk(2)
         margin = chosen - rejected
+        loss = bradley_terry(margin, told["soft"], told["weight"], told.get("ahead"))
+        if self.centre:
+            loss = loss + self.centre * (told["weight"] * (chosen + rejected) ** 2).mean()
+        if len(logits) > len(rewards):
+            loss = loss + 0 * logits.sum()
         if model.training:
-            self._right.append(float((margin.detach() > 0).float().mean()))
-        loss = bradley_terry(margin, soft, weight)
+            won = (margin.detach() > 0).sum()
+            self._right = self._right.to(won.device) + torch.stack([won, torch.full_like(won, len(margin))])
         return (loss, {"margin": margin}) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
-            self.curve.append((self.state.global_step, float(logs["loss"]), float(np.mean(self._right))))
-            self._right = []
+            won, pairs = self.accelerator.reduce(self._right.to(self.args.device)).tolist()
+            logs = {**logs, "accuracy": won / pairs}
+            self._right = torch.zeros(2)
         super().log(logs, start_time)
 
 
-def finetune(rows: Dataset, held: Dataset | None, work: Path, settings: TrainSettings, progress: bool) -> Trained:
+def finetune(
+    rows: Dataset | IterableDataset,
+    count: int,
+    held: Dataset | None,
+    work: Path,
+    kept: Path,
+    settings: TrainSettings,
+    progress: bool,
+) -> Trained:
     """Train on the pairs that fit, save model, tokenizer and picture processor into `work`.
 
-    Returns the curve, the validation loss at the end (if there is a validation split) and the number of
-    pairs left out because one side does not fit into `max_length` tokens.
+    `count` is the number of rows. Checkpoints go to the folder `kept`, and training goes on from the newest one
+    there. Left out are the pairs of which one side does not fit into `max_length` tokens.
     """
+    if not progress:
+        logging.disable_progress_bar()  # of reading and writing weights
     set_seed(settings.seed)
     model, encoder = _fresh(settings)
-    kept = _fitting(rows, encoder)
-    if not len(kept):
-        raise PrefmillError(
-            f"none of {len(rows)} pairs fits {settings.backbone}: raise max_length ({settings.max_length}), "
-            "or train on the config `text` if the backbone sees no pictures"
-        )
+    scale = scales(rows)
+    if settings.streaming:
+        shown: Any = Stream(rows, encoder, settings.seed)
+    else:
+        shown = Rows(fitting(rows, encoder))
+        count, scale = len(shown), scales(shown.rows)
+        if not count:
+            raise PrefmillError(
+                f"none of {len(rows)} pairs fits {settings.backbone}: raise max_length ({settings.max_length}), "
+                "or train on the config `text` if the backbone sees no pictures"
+            )
+    args = _arguments(kept, settings, count, progress)
     trainer = RewardTrainer(
-        model=model,
-        args=_arguments(work, settings, len(kept), progress),
-        train_dataset=_Rows(kept),
-        data_collator=_Collator(encoder, float(column(kept, "weight").mean())),
+        model=_adapted(model, settings),
+        args=args,
+        train_dataset=shown,
+        data_collator=_collator(encoder, scale, settings, args.world_size),
+        centre=settings.centre,
     )
     trainer.remove_callback(PrinterCallback)  # the curve comes back with the result
-    trainer.train()
+    begun = checkpoints.newest(kept)
+    trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     held_out = []
-    if held is not None and len(of_held := _fitting(held, encoder)):
-        held_out = [float(trainer.evaluate(_Rows(of_held))["eval_loss"])]
-    model.save_pretrained(work)
-    encoder.save(work)
-    shutil.rmtree(work / "trainer", ignore_errors=True)
-    return trainer.curve, held_out, len(rows) - len(kept)
+    if held is not None and len(of_held := fitting(held, encoder)):
+        held_out = [float(trainer.evaluate(Rows(of_held))["eval_loss"])]
+    left_out = shown.left_out if settings.streaming else len(rows) - count
+    _save(trainer, encoder, work)
+    return Trained(trainer.curve, held_out, left_out, int(begun.name.split("-")[1]) if begun else 0)
 
 
 def _fresh(settings: TrainSettings) -> tuple[PrefmillRewardModel, Encoder]:
@@ -95,74 +129,81 @@ def _fresh(settings: TrainSettings) -> tuple[PrefmillRewardModel, Encoder]:
         max_pixels=settings.max_pixels,
     )  # fmt: skip
     model = PrefmillRewardModel.on_backbone(
-        backbone, head_hidden=settings.head_hidden, max_tokens=settings.max_length, max_pixels=settings.max_pixels
-    )
+        backbone, head_hidden=settings.head_hidden, head_layers=settings.head_layers,
+        head_activation=settings.head_activation, max_tokens=settings.max_length, max_pixels=settings.max_pixels,
+    )  # fmt: skip
+    if settings.freeze_vision:
+        language = {id(weight) for weight in backbone.get_decoder().parameters()}
+        for weight in backbone.parameters():
+            weight.requires_grad_(id(weight) in language)
     return model, encoder
 
 
-class _Rows(torch.utils.data.Dataset):
-    """Published rows one by one, as plain values."""
+def _adapted(model: PrefmillRewardModel, settings: TrainSettings) -> Any:
+    if settings.lora_rank is None:
+        return model
+    from rewards.lora import with_adapters
 
-    def __init__(self, rows: Dataset) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, place: int) -> dict[str, Any]:
-        return self.rows[place].to_pylist()[0]
+    return with_adapters(model, settings.lora_rank, settings.lora_alpha)
 
 
-class _Collator:
-    """Published rows to one batch: chosen rows, then rejected rows, then soft labels and weights per pair."""
-
-    def __init__(self, encoder: Encoder, mean_weight: float) -> None:
-        self.encoder = encoder
-        self.mean_weight = mean_weight
-
-    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        chosen, rejected = items(rows)
-        soft, weight = (
-            torch.tensor([1.0 if row.get(name) is None else row[name] for row in rows], dtype=torch.float32)
-            for name in ("soft_label", "weight")
-        )
-        return {**self.encoder.encode(chosen + rejected), "soft": soft, "weight": weight / self.mean_weight}
+def _collator(encoder: Encoder, scale: Scales, settings: TrainSettings, processes: int) -> Collator:
+    return Collator(
+        encoder, scale, ahead=settings.adaptive_margin, lengths=settings.length_normalised,
+        witness=processes > 1 and not settings.freeze_vision,
+    )  # fmt: skip
 
 
-def _fitting(rows: Dataset, encoder: Encoder) -> Dataset:
-    """The pairs of which both sides can be shown to the model whole."""
-    kept = []
-    for batch in row_batches(rows, _BATCH):
-        lengths = np.stack([encoder.lengths(side) for side in items(batch)])
-        kept.append(((lengths > 0) & (lengths <= encoder.max_length)).all(axis=0))
-    return rows.select(np.flatnonzero(np.concatenate(kept)))
+def _save(trainer: RewardTrainer, encoder: Encoder, work: Path) -> None:
+    """The model whole, wherever its weights lie, with its adapters merged in."""
+    state = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if not trainer.is_world_process_zero():
+        return
+    if hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+        state = model.state_dict()
+    model.save_pretrained(work, state_dict=state)
+    encoder.save(work)
 
 
-def _arguments(work: Path, settings: TrainSettings, pairs: int, progress: bool) -> TrainingArguments:
+def _arguments(kept: Path, settings: TrainSettings, pairs: int, progress: bool) -> TrainingArguments:
     batch = settings.batch_size or 128
-    micro = min(settings.micro_batch_size, batch)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    micro = max(1, min(settings.micro_batch_size, batch // processes))
     epochs = settings.epochs or 1
     steps = max(1, round(epochs * pairs / batch))
-    return TrainingArguments(
-        output_dir=str(work / "trainer"),
+    logs = max(1, steps // _LOGS)
+    saves = max(1, steps // _SAVES) if settings.save_steps is None else settings.save_steps
+    args = TrainingArguments(
+        output_dir=str(kept),
         learning_rate=settings.learning_rate or 3e-6,
         weight_decay=settings.weight_decay or 0.0,
         num_train_epochs=epochs,
+        max_steps=steps if settings.streaming else -1,
         per_device_train_batch_size=micro,
         per_device_eval_batch_size=micro,
-        gradient_accumulation_steps=max(1, batch // micro),
+        gradient_accumulation_steps=max(1, batch // (micro * processes)),
         warmup_steps=round(settings.warmup * steps),
         lr_scheduler_type="cosine",
         bf16=settings.precision == "bfloat16" or (settings.precision == "auto" and torch.cuda.is_available()),
         activation_checkpointing=settings.activation_checkpointing,
-        # A batch of texts alone gives the vision tower no gradient.
+        # Parts that no row of a batch needs get no gradient: a vision tower by texts, one expert of many.
         ddp_find_unused_parameters=True,
-        logging_steps=max(1, steps // _LOGS),
-        save_strategy="no",
+        ddp_backend="gloo" if processes > 1 and not torch.cuda.is_available() else None,
+        fsdp="full_shard" if settings.fsdp else None,
+        fsdp_config={"auto_wrap_policy": "TRANSFORMER_BASED_WRAP"} if settings.fsdp else None,
+        accelerator_config={"dispatch_batches": False},  # the rows of pixels are not the rows of a batch
+        logging_steps=logs,
+        save_strategy="steps" if saves else "no",
+        save_steps=max(1, -(-saves // logs) * logs),  # with a log, so that a resumed curve is the unbroken one
+        save_total_limit=1,
         remove_unused_columns=False,
         label_names=["soft"],
-        report_to=[],
+        report_to=settings.report_to,
         disable_tqdm=not progress,
         seed=settings.seed,
         use_cpu=not torch.cuda.is_available(),
     )
+    args._n_gpu = min(args.n_gpu, 1)  # else the Trainer cuts batches by rows for all GPUs, pixels too
+    return args

@@ -11,16 +11,20 @@ from pairs.errors import PrefmillError
 from rewards.interface import Item
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, IterableDataset
 
 _NEEDED = ("prompt", "chosen", "rejected", "pair_id", "chosen_id", "rejected_id", "group_id")
 
 
-def load_pairs(dataset: str, config: str, split: str) -> Dataset:
-    """One split of a published dataset. Its rows come as Arrow, so that pictures stay the bytes of their files."""
+def load_pairs(dataset: str, config: str, split: str, *, streaming: bool = False) -> Any:
+    """One split of a published dataset: a `Dataset`, or an `IterableDataset` that reads it while it is used. Its
+    rows come as Arrow, so that pictures stay the bytes of their files."""
     from datasets import load_dataset
 
-    rows = load_dataset(dataset, config, split=split).with_format("arrow")
+    rows = load_dataset(dataset, config, split=split, streaming=streaming)
+    if streaming and rows.column_names is None:
+        rows = rows._resolve_features()
+    rows = rows.with_format("arrow")
     missing = [name for name in _NEEDED if name not in rows.column_names]
     if missing:
         raise PrefmillError(
@@ -50,7 +54,7 @@ def _bytes(row: dict[str, Any], column: str) -> tuple[bytes, ...]:
     return tuple(picture["bytes"] for picture in row.get(column) or ())
 
 
-def row_batches(rows: Dataset, size: int) -> Iterator[list[dict[str, Any]]]:
+def row_batches(rows: Dataset | IterableDataset, size: int) -> Iterator[list[dict[str, Any]]]:
     """The rows, `size` at a time, in order."""
     for batch in rows.iter(size):
         yield batch.to_pylist()

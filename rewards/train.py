@@ -7,17 +7,18 @@ import shutil
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pydantic
 from pydantic import Field
 
 from pairs.errors import PrefmillError
+from rewards import checkpoints
 from rewards.fit import HeadSettings, PairRows, fit
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, IterableDataset
 
 EMBEDDED = "embedded"
 _BATCH = 512
@@ -33,6 +34,8 @@ class TrainSettings(pydantic.BaseModel, extra="forbid"):
     micro_batch_size: int = Field(4, gt=0, description="pairs per device and forward; the rest is accumulated")
     epochs: float | None = Field(None, gt=0, description="default: at most 20 embedded, 1 a backbone")
     head_hidden: int | None = Field(None, gt=0, description="default: 32 embedded, the backbone's width otherwise")
+    head_layers: int = Field(2, ge=1, le=8, description="of a head on a backbone")
+    head_activation: str = Field("silu", pattern="^(silu|tanh|relu|gelu|none)$", description="between its layers")
     weight_decay: float | None = Field(None, ge=0, description="default: 1 embedded, 0 a backbone")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the rate rises")
     max_length: int = Field(4096, gt=0, description="tokens; a longer pair is left out and counted")
@@ -42,6 +45,23 @@ class TrainSettings(pydantic.BaseModel, extra="forbid"):
     max_pixels: int = Field(768 * 28 * 28, gt=0, description="of one picture; larger ones are scaled down")
     precision: str = Field("auto", pattern="^(auto|bfloat16|float32)$", description="auto: bfloat16 on a GPU")
     activation_checkpointing: bool = Field(False, description="trade a third more time for memory")
+    adaptive_margin: float = Field(
+        0,
+        ge=0,
+        description="what a pair of its source's mean `source_margin` must be won by, others in ratio",
+    )
+    centre: float = Field(0, ge=0, description="times (reward of chosen + of rejected) squared, added to the loss")
+    length_normalised: bool = Field(False, description="the loss sees reward / log(tokens of the completion + 1)")
+    lora_rank: int | None = Field(None, gt=0, description="train adapters of this rank (peft) and merge them")
+    lora_alpha: float = Field(32, gt=0, description="adapters count by lora_alpha / lora_rank")
+    freeze_vision: bool = Field(False, description="leave the vision tower and its projector as they are")
+    streaming: bool = Field(False, description="read rows while training, for mixtures larger than the disk")
+    save_steps: int | None = Field(
+        None, ge=0, description="steps between checkpoints; default: a tenth of the training; 0: none"
+    )
+    processes: int = Field(1, gt=0, description="on this machine, by torchrun; one per GPU")
+    fsdp: bool = Field(False, description="spread weights and optimizer over the processes")
+    report_to: list[str] = Field([], description='e.g. ["tensorboard"], ["wandb"]: integrations of transformers')
     seed: int = 17
 
 
@@ -55,42 +75,68 @@ class TrainResult:
     seconds: float
     curve: list[tuple[int, float, float]]
     held_out: list[float]  # validation loss per epoch, where there is a validation split
+    resumed: int = 0  # the step of the checkpoint that it went on from; 0 when from the start
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {**asdict(self), "path": str(self.path)}
 
 
+class Trained(NamedTuple):
+    """What one kind of training hands back, the model being in the folder it was given."""
+
+    curve: list[tuple[int, float, float]]
+    held_out: list[float]
+    left_out: int
+    resumed: int = 0
+
+
 def train(dataset: str, config: str, out: Path, settings: TrainSettings, *, progress: bool = True) -> TrainResult:
     """Train on the split "train" of a published dataset and put the model at `out`, whole or not at all.
 
     Honours the columns `soft_label` and `weight` where they are published. A split "validation" stops the
-    embedded head early. A model already at `out` is replaced once the new one is complete.
+    embedded head early. A model already at `out` is replaced once the new one is complete. A backbone's training
+    leaves checkpoints beside `out` until it is complete: one that was killed goes on from the newest of them when
+    it is called again with the same rows and settings.
     """
-    from rewards.published import load_pairs, splits
+    from rewards import launch
 
     begun = time.perf_counter()
-    names = splits(dataset, config)
-    if "train" not in names:
-        raise PrefmillError(f"{dataset} ({config}): splits are {', '.join(names)}, expected one named train")
-    rows = load_pairs(dataset, config, "train")
-    held = load_pairs(dataset, config, "validation") if "validation" in names else None
-    if not len(rows):
-        raise PrefmillError(f"{dataset} ({config}): no pair to train on; check the ledger for what dropped them")
     out = Path(out).absolute()
+    if settings.processes > 1 and settings.backbone != EMBEDDED and not launch.launched():
+        return launch.train(dataset, config, out, settings, progress)
+    rows, held = _splits(dataset, config, settings)
     work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        one = _train_embedded if settings.backbone == EMBEDDED else _train_backbone
-        curve, held_out, left_out = one(rows, held, work, settings, progress)
-        _put(work, out)
+        if settings.backbone == EMBEDDED:
+            done, count = Trained(*_train_embedded(rows, held, work, settings, progress)), len(rows)
+        else:
+            done, count = _train_backbone(rows, held, work, out, settings, progress)
+        if launch.first():
+            _put(work, out)
+            checkpoints.clear(out)
+        launch.wait()
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return TrainResult(out, len(rows) - left_out, left_out, time.perf_counter() - begun, curve, held_out)
+    seconds = time.perf_counter() - begun
+    return TrainResult(out, count - done.left_out, done.left_out, seconds, done.curve, done.held_out, done.resumed)
 
 
-Trained = tuple[list[tuple[int, float, float]], list[float], int]
+def _splits(dataset: str, config: str, settings: TrainSettings) -> tuple[Any, Dataset | None]:
+    """The rows to train on (a stream where the settings say so) and the held-out ones."""
+    from rewards.published import load_pairs, splits
+
+    names = splits(dataset, config)
+    if "train" not in names:
+        raise PrefmillError(f"{dataset} ({config}): splits are {', '.join(names)}, expected one named train")
+    streaming = settings.streaming and settings.backbone != EMBEDDED
+    rows = load_pairs(dataset, config, "train", streaming=streaming)
+    held = load_pairs(dataset, config, "validation") if "validation" in names else None
+    if not streaming and not len(rows):
+        raise PrefmillError(f"{dataset} ({config}): no pair to train on; check the ledger for what dropped them")
+    return rows, held
 
 
 def _put(work: Path, out: Path) -> None:
@@ -150,8 +196,19 @@ def _features(rows: Dataset, progress: bool) -> PairRows:
 
 
 def _train_backbone(
-    rows: Dataset, held: Dataset | None, work: Path, settings: TrainSettings, progress: bool
-) -> Trained:
+    rows: Dataset | IterableDataset,
+    held: Dataset | None,
+    work: Path,
+    out: Path,
+    settings: TrainSettings,
+    progress: bool,
+) -> tuple[Trained, int]:
+    """What was done, and the number of published pairs."""
     from rewards.finetune import finetune
 
-    return finetune(rows, held, work, settings, progress)
+    ids, count = checkpoints.content(rows)
+    if not count:
+        raise PrefmillError("no pair to train on; check the ledger for what dropped them")
+    made_from = {"rows": ids, **settings.model_dump(mode="json", exclude={"save_steps", "report_to"})}
+    kept = checkpoints.folder(out, made_from)
+    return finetune(rows, count, held, work, kept, settings, progress), count

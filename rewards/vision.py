@@ -1,4 +1,4 @@
-"""The reward model that prefmill trains: any backbone of transformers, a two-layer SiLU head, the last real token.
+"""The reward model that prefmill trains: any backbone of transformers, a head of few layers, the last real token.
 
 BaseReward's form (arXiv 2509.16127, section on the reward head): the backbone's last hidden state at the last
 token of prompt and completion goes through Linear, SiLU, Linear to one reward.
@@ -30,6 +30,8 @@ class PrefmillRewardConfig(PretrainedConfig):
         self,
         backbone_config: PretrainedConfig | dict[str, Any] | None = None,
         head_hidden: int | None = None,
+        head_layers: int = 2,
+        head_activation: str = "silu",
         max_tokens: int = 4096,
         max_pixels: int = 768 * 28 * 28,
         **kwargs: Any,
@@ -38,6 +40,8 @@ class PrefmillRewardConfig(PretrainedConfig):
             backbone_config = AutoConfig.for_model(**backbone_config)
         self.backbone_config = backbone_config
         self.head_hidden = head_hidden
+        self.head_layers = head_layers
+        self.head_activation = head_activation
         self.max_tokens = max_tokens
         self.max_pixels = max_pixels
         super().__init__(**kwargs)
@@ -52,6 +56,7 @@ class PrefmillRewardModel(PreTrainedModel):
     accepts_loss_kwargs = False  # the Trainer shall divide the loss by the number of micro batches
     _supports_sdpa = True
     _supports_flash_attn = True
+    _keep_in_fp32_modules_strict: ClassVar = ["score"]  # also where the backbone is loaded in bfloat16
 
     def __init__(self, config: PrefmillRewardConfig) -> None:
         super().__init__(config)
@@ -75,7 +80,7 @@ class PrefmillRewardModel(PreTrainedModel):
         """The head starts small, std 1/sqrt(width + 1), so that first margins are of the order of one; the
         backbone brings its own weights."""
         if isinstance(module, RewardHead):
-            for layer in (module.inner, module.outer):
+            for layer in module.linears():
                 init.normal_(layer.weight, mean=0.0, std=1 / math.sqrt(layer.in_features + 1))
                 init.zeros_(layer.bias)
 
@@ -98,11 +103,11 @@ def last_real(states: Tensor, attention_mask: Tensor) -> Tensor:
 
 def _head(config: PrefmillRewardConfig) -> RewardHead:
     width = config.backbone_config.get_text_config().hidden_size
-    return RewardHead(width, config.head_hidden or width)
+    return RewardHead(width, config.head_hidden or width, config.head_layers, config.head_activation)
 
 
 def _needs_types(config: PrefmillRewardConfig) -> bool:
-    return str(config.backbone_config.model_type).startswith("qwen2")
+    return str(config.backbone_config.model_type).startswith("qwen")
 
 
 AutoConfig.register("prefmill_reward", PrefmillRewardConfig)

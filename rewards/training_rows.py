@@ -1,0 +1,163 @@
+"""Published rows on their way into the Trainer: what fits, what enters the loss, and one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+import torch
+
+from pairs.errors import PrefmillError
+from rewards.interface import Item
+from rewards.published import items, row_batches
+
+if TYPE_CHECKING:
+    from datasets import Dataset, IterableDataset
+
+    from rewards.collate import Encoder
+
+PER_PAIR = ("soft", "weight", "ahead", "lengths")  # of a batch: for the loss, not for the model
+_BATCH = 256
+_TABLE = 10_000
+_SHUFFLED = 4_096  # rows in memory that a stream is shuffled in
+_COLUMNS = ("weight", "source", "source_margin")
+
+
+@dataclass(frozen=True)
+class Scales:
+    """`weight` is the mean weight of a pair; `margins` the mean size of a source's margins, by source."""
+
+    weight: float
+    margins: Mapping[str, float]
+
+
+def scales(rows: Dataset | IterableDataset) -> Scales:
+    """Read from three columns, whatever the size of the dataset."""
+    names = [name for name in _COLUMNS if name in rows.column_names]
+    weights = count = 0.0
+    sums: dict[str, list[float]] = {}
+    for table in rows.select_columns(names).iter(_TABLE) if names else ():
+        count += table.num_rows
+        if "weight" in names:
+            weights += float(table.column("weight").fill_null(1.0).to_numpy().sum(dtype=np.float64))
+        if "source_margin" in names:
+            given = table.append_column("size", pc.abs(table.column("source_margin")))
+            for group in given.group_by("source").aggregate([("size", "sum"), ("size", "count")]).to_pylist():
+                total = sums.setdefault(group["source"], [0.0, 0.0])
+                total[0], total[1] = total[0] + (group["size_sum"] or 0.0), total[1] + group["size_count"]
+    margins = {source: total / number for source, (total, number) in sums.items() if total}
+    return Scales(weights / count if weights else 1.0, margins)
+
+
+def fitting(rows: Dataset, encoder: Encoder) -> Dataset:
+    """The pairs of which both sides can be shown to the model whole."""
+    kept = [_fits(batch, encoder) for batch in row_batches(rows, _BATCH)]
+    return rows.select(np.flatnonzero(np.concatenate(kept)))
+
+
+def _fits(batch: Sequence[dict[str, Any]], encoder: Encoder) -> np.ndarray:
+    lengths = np.stack([encoder.lengths(side) for side in items(batch)])
+    return ((lengths > 0) & (lengths <= encoder.max_length)).all(axis=0)
+
+
+class Rows(torch.utils.data.Dataset):
+    """Published rows one by one, as plain values."""
+
+    def __init__(self, rows: Dataset) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: int) -> dict[str, Any]:
+        return self.rows[place].to_pylist()[0]
+
+
+class Stream(torch.utils.data.IterableDataset):
+    """Published rows as they are read, epoch after epoch without end, each in another order.
+
+    `left_out` counts the pairs of the first epoch that the model cannot be shown whole.
+    """
+
+    def __init__(self, rows: IterableDataset, encoder: Encoder, seed: int) -> None:
+        self.rows = rows.shuffle(seed=seed, buffer_size=_SHUFFLED)
+        self.encoder = encoder
+        self.left_out = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        epoch = seen = 0
+        self.left_out = 0
+        while True:
+            self.rows.set_epoch(epoch)
+            for batch in row_batches(self.rows, _BATCH):
+                fits = _fits(batch, self.encoder)
+                seen += int(fits.sum())
+                if not epoch:
+                    self.left_out += int((~fits).sum())
+                yield from (row for row, fit in zip(batch, fits, strict=True) if fit)
+            if not seen:
+                raise PrefmillError(
+                    f"none of {self.left_out} pairs fits: raise max_length ({self.encoder.max_length}), "
+                    "or train on the config `text` if the backbone sees no pictures"
+                )
+            epoch += 1
+
+
+class Collator:
+    """Published rows to one batch: for the loss `soft`, `weight`, `ahead` [pairs] and `lengths` [2 * pairs]
+    (tokens of the completions), the last two where asked for; for the model the chosen rows, then the rejected."""
+
+    def __init__(self, encoder: Encoder, scale: Scales, *, ahead: float, lengths: bool, witness: bool) -> None:
+        """`ahead`: what a pair of its source's mean margin shall be won by. `witness`: see `_witness`."""
+        self.encoder = encoder
+        self.scale = scale
+        self.ahead = ahead
+        self.lengths = lengths
+        self.witness = _witness() if witness and encoder.processor is not None else None
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        chosen, rejected = items(rows)
+        shown = chosen + rejected
+        # The columns of the loss come first: the Trainer takes the number of examples from the first tensor.
+        batch = {
+            "soft": _tensor([_or_one(row.get("soft_label")) for row in rows]),
+            "weight": _tensor([_or_one(row.get("weight")) for row in rows]) / self.scale.weight,
+        }
+        if self.ahead:
+            batch["ahead"] = _tensor([self._ahead(row) for row in rows])
+        if self.lengths:
+            batch["lengths"] = _tensor([self._tokens(item) for item in shown])
+        if self.witness is not None and not any(item.images or item.completion_images for item in shown):
+            shown.append(self.witness)
+        return {**batch, **self.encoder.encode(shown)}
+
+    def _ahead(self, row: dict[str, Any]) -> float:
+        given, scale = row.get("source_margin"), self.scale.margins.get(row.get("source", ""))
+        return self.ahead * given / scale if given is not None and scale else 0.0
+
+    def _tokens(self, item: Item) -> int:
+        texts = [turn["content"] for turn in item.completion]
+        return max(1, sum(map(len, self.encoder.tokenizer(texts, add_special_tokens=False)["input_ids"])))
+
+
+def _witness() -> Item:
+    """A row with a small picture for batches of texts alone, whose reward is not used.
+
+    Where the weights are spread over processes (FSDP, DeepSpeed), all must run the same layers in the same order:
+    a process that has no picture would leave the others waiting in the vision tower for ever.
+    """
+    from pairs.media import encode_image
+
+    return Item("", [{"role": "user", "content": "?"}], [{"role": "assistant", "content": "?"}],
+                (encode_image(np.zeros((56, 56, 3), np.uint8)),))  # fmt: skip
+
+
+def _or_one(value: float | None) -> float:
+    return 1.0 if value is None else float(value)
+
+
+def _tensor(values: Sequence[float]) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32)
