@@ -13,6 +13,7 @@ from pairs.errors import PrefmillError
 from pairs.media import decode_image, image_size
 from pairs.schema import IMAGE_MARK
 from rewards.interface import Item
+from rewards.processors import load_processor
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase, ProcessorMixin
@@ -49,19 +50,12 @@ class Encoder:
         cls, path: str, config: PretrainedConfig, *, revision: str | None, max_length: int, max_pixels: int
     ) -> Encoder:
         """From a folder or the hub; `config` (the backbone's) says whether the model sees pictures."""
-        from transformers import AutoProcessor, AutoTokenizer
+        from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
         if not hasattr(config, "vision_config"):
             return cls(tokenizer, None, max_length, max_pixels)
-        if str(config.model_type).startswith(("qwen2_vl", "qwen2_5_vl")):
-            return cls(tokenizer, _qwen(path, revision, tokenizer), max_length, max_pixels)
-        processor = AutoProcessor.from_pretrained(path, revision=revision, trust_remote_code=False)
-        if not hasattr(processor, "image_processor"):
-            # transformers hands back the bare tokenizer for a processor it does not know: pictures would be lost.
-            raise PrefmillError(
-                f"{path}: sees pictures, but its processor could not be loaded; install torchvision"
-            )
+        processor = load_processor(path, config, revision=revision, tokenizer=tokenizer)
         return cls(tokenizer, processor, max_length, max_pixels)
 
     def save(self, folder: Path) -> None:
@@ -129,6 +123,9 @@ def _limit(image_processor: Any, max_pixels: int) -> None:
             "shortest_edge": min(size["shortest_edge"], max_pixels),
             "longest_edge": max_pixels,
         }
+    elif hasattr(image_processor, "max_patches"):  # InternVL cuts a picture into tiles
+        tile = size["height"] * size["width"]
+        image_processor.max_patches = max(1, min(image_processor.max_patches, max_pixels // tile))
 
 
 def _marked(messages: list[dict[str, str]], pictures: int) -> list[dict[str, Any]]:
@@ -152,22 +149,6 @@ def _marked(messages: list[dict[str, str]], pictures: int) -> list[dict[str, Any
 
 def _part(text: str) -> dict[str, str]:
     return {"type": "text", "text": text}
-
-
-def _qwen(path: str, revision: str | None, tokenizer: PreTrainedTokenizerBase) -> ProcessorMixin:
-    """Qwen's processor for pictures alone: its own wants a video processor, and that one torchvision."""
-    from transformers import AutoImageProcessor, ProcessorMixin
-    from transformers.models.qwen2_5_vl import Qwen2_5_VLProcessor
-
-    class PictureProcessor(Qwen2_5_VLProcessor):
-        def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
-            self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
-            self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
-            self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
-            ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
-
-    image = AutoImageProcessor.from_pretrained(path, revision=revision, backend="pil")
-    return PictureProcessor(image, tokenizer, chat_template=tokenizer.chat_template)
 
 
 def budget_batches(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import AutoModel, PrinterCallback, Trainer, TrainingArguments, set_seed
+from transformers.integrations import get_available_reporting_integrations
 from transformers.utils import logging
 
 from pairs.errors import PrefmillError
@@ -84,6 +85,7 @@ def finetune(
     `count` is the number of rows. Checkpoints go to the folder `kept`, and training goes on from the newest one
     there. Left out are the pairs of which one side does not fit into `max_length` tokens.
     """
+    _check(settings)
     if not progress:
         logging.disable_progress_bar()  # of reading and writing weights
     set_seed(settings.seed)
@@ -116,6 +118,17 @@ def finetune(
     left_out = shown.left_out if settings.streaming else len(rows) - count
     _save(trainer, encoder, work)
     return Trained(trainer.curve, held_out, left_out, int(begun.name.split("-")[1]) if begun else 0)
+
+
+def _check(settings: TrainSettings) -> None:
+    missing = set(settings.report_to) - set(get_available_reporting_integrations())
+    if missing:
+        raise PrefmillError(
+            f"report_to names {', '.join(sorted(missing))}, which is no integration of transformers or not "
+            "installed; install the package of that name, or take it out"
+        )
+    if settings.fsdp and settings.lora_rank is not None:
+        raise PrefmillError("fsdp and lora_rank are both set: adapters are merged whole; take one of them out")
 
 
 def _fresh(settings: TrainSettings) -> tuple[PrefmillRewardModel, Encoder]:

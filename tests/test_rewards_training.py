@@ -1,0 +1,198 @@
+"""What a backbone's training honours: its loss, its options, streams, adapters, several processes."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_rewards_embedded import own_cache, publish, row  # noqa: F401
+from test_rewards_transformers import colour_rows, item, text_backbone, vision_backbone  # noqa: F401
+
+from pairs.errors import PrefmillError
+from rewards.head import bradley_terry
+from rewards.load import load_reward_model
+from rewards.published import items, load_pairs, row_batches
+from rewards.train import TrainSettings, train
+
+torch.set_num_threads(1)
+
+
+def graded(number):
+    """Text pairs with all that may enter the loss; the two sources grade in units of their own."""
+    rows = []
+    for n in range(number):
+        one = row(n, f"word {n}", "it is good " * (1 + n % 3), "it is bad", source=("a", "b")[n % 2])
+        margin = None if n == 3 else (1.0 + n % 4) * (100 if n % 2 else 1)
+        rows.append({**one, "soft_label": 1 - 0.1 * (n % 3), "weight": 1.0 + n % 4, "source_margin": margin})
+    return rows
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return publish(tmp_path_factory.mktemp("graded") / "data", graded(8))
+
+
+@pytest.fixture(scope="module")
+def settings(text_backbone):  # noqa: F811
+    return TrainSettings(backbone=str(text_backbone), batch_size=8, micro_batch_size=8, learning_rate=1e-3)
+
+
+def logsigmoid(values):
+    return -np.log1p(np.exp(-values))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"adaptive_margin": 0.5}, {"centre": 0.3}, {"length_normalised": True}],
+    ids=["plain", "adaptive_margin", "centre", "length_normalised"],
+)
+def test_the_loss_is_the_one_that_was_asked_for(data, settings, options, tmp_path):
+    still = settings.model_copy(update={"learning_rate": 1e-12, **options})  # the model stays as it began
+    done = train(data, "demo", tmp_path / "model", still, progress=False)
+    rows = next(row_batches(load_pairs(data, "demo", "train"), 8))
+    model = load_reward_model(done.path)
+    chosen, rejected = (model.rewards(side).astype(np.float64) for side in items(rows))
+    if "length_normalised" in options:
+        words = model.encoder.tokenizer
+        counts = [[len(words(one["content"])["input_ids"]) for row in rows for one in row[side]]
+                  for side in ("chosen", "rejected")]  # fmt: skip
+        chosen, rejected = (values / np.log(np.array(n) + 1) for values, n in zip((chosen, rejected), counts, strict=True))
+    soft, weight = (np.array([row[name] for row in rows]) for name in ("soft_label", "weight"))
+    weight = weight / weight.mean()
+    given = np.array([row["source_margin"] or 0 for row in rows])
+    scale = {"a": np.mean([1, 3, 1, 3]), "b": np.mean([200, 200, 400])}  # of the margins that are there
+    ahead = options.get("adaptive_margin", 0) * given / [scale[row["source"]] for row in rows]
+    margin = chosen - rejected
+    loss = -soft * logsigmoid(margin - ahead) - (1 - soft) * logsigmoid(-margin - ahead)
+    expected = (weight * loss).mean() + options.get("centre", 0) * (weight * (chosen + rejected) ** 2).mean()
+    assert done.curve[0][1] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_margin_that_must_be_won_by_pushes_harder():
+    margin = torch.tensor([0.5, 0.5], requires_grad=True)
+    bradley_terry(margin, ahead=torch.tensor([0.0, 2.0])).backward()
+    assert margin.grad[1] < margin.grad[0] < 0
+
+
+def test_adapters_and_head_learn_and_the_rest_stays(vision_backbone, tmp_path):  # noqa: F811
+    pytest.importorskip("peft")
+    from rewards.finetune import _fresh
+    from rewards.lora import with_adapters
+
+    data = publish(tmp_path / "data", colour_rows(8), images=True)
+    settings = TrainSettings(
+        backbone=str(vision_backbone), lora_rank=2, batch_size=4, learning_rate=1e-2, epochs=2, max_pixels=56 * 56,
+    )  # fmt: skip
+    done = train(data, "demo", tmp_path / "model", settings, progress=False)
+    before, after = load_file(vision_backbone / "model.safetensors"), load_file(done.path / "model.safetensors")
+    changed = {name for name in before if not torch.equal(before[name], after[f"backbone.{name}"])}
+    assert changed == {name for name in before if "visual" not in name and name.endswith("proj.weight")}
+    adapted = with_adapters(_fresh(settings)[0], 2, 32)
+    assert any("score" in name for name, weight in adapted.named_parameters() if weight.requires_grad)
+    assert not any("visual" in name or ".score.original" in name
+                   for name, weight in adapted.named_parameters() if weight.requires_grad)  # fmt: skip
+    assert len(set(load_reward_model(done.path).rewards([item("it is good"), item("it is bad")]))) == 2
+
+
+def test_a_frozen_tower_stays_as_it_was(vision_backbone, tmp_path):  # noqa: F811
+    data = publish(tmp_path / "data", colour_rows(4), images=True)
+    settings = TrainSettings(
+        backbone=str(vision_backbone), freeze_vision=True, batch_size=4, learning_rate=1e-2, max_pixels=56 * 56
+    )
+    done = train(data, "demo", tmp_path / "model", settings, progress=False)
+    before, after = load_file(vision_backbone / "model.safetensors"), load_file(done.path / "model.safetensors")
+    same = {name for name in before if torch.equal(before[name], after[f"backbone.{name}"])}
+    assert {name for name in before if name.startswith("visual")} <= same < set(before)
+
+
+def test_what_is_not_installed_is_one_clear_line(data, settings, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    for told, line in (
+        ({"lora_rank": 4}, "pip install peft"),
+        ({"report_to": ["tensor_bored"]}, "report_to names tensor_bored"),
+        ({"lora_rank": 4, "fsdp": True}, "take one of them out"),
+    ):
+        with pytest.raises(PrefmillError, match=line):
+            train(data, "demo", tmp_path / "model", settings.model_copy(update=told), progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stream_of_rows_trains_like_a_file_of_them(settings, tmp_path):
+    rows = [row(n, f"word {n}", "it is good " * (60 if n == 5 else 1), "it is bad") for n in range(24)]
+    data = publish(tmp_path / "data", rows)
+    told = settings.model_copy(update={"streaming": True, "batch_size": 4, "max_length": 80, "epochs": 3})
+    done = train(data, "demo", tmp_path / "model", told, progress=False)
+    assert (done.rows, done.left_out) == (23, 1)
+    assert [step for step, _, _ in done.curve] == list(range(1, 19))
+    again = train(data, "demo", tmp_path / "again", told, progress=False)
+    assert again.curve == done.curve
+    good, bad = load_reward_model(done.path).rewards([item("it is good", "word 3"), item("it is bad", "word 3")])
+    assert good > bad
+    with pytest.raises(PrefmillError, match="none of 24 pairs fits"):
+        train(data, "demo", tmp_path / "none", told.model_copy(update={"max_length": 2}), progress=False)
+
+
+def test_a_killed_stream_goes_on_where_it_was(data, settings, tmp_path, monkeypatch):
+    told = settings.model_copy(update={"streaming": True, "batch_size": 2, "epochs": 3, "save_steps": 5})
+    whole = train(data, "demo", tmp_path / "whole", told, progress=False)
+    from transformers import TrainerCallback
+
+    class Power(TrainerCallback):
+        def on_step_end(self, args, state, control, **_):
+            if state.global_step == 8:
+                raise KeyboardInterrupt
+
+    from rewards import finetune
+
+    class Cut(finetune.RewardTrainer):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.add_callback(Power())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune, "RewardTrainer", Cut)
+        with pytest.raises(KeyboardInterrupt):
+            train(data, "demo", tmp_path / "cut", told, progress=False)
+    done = train(data, "demo", tmp_path / "cut", told, progress=False)
+    assert done.resumed == 5
+    assert done.curve == whole.curve
+
+
+def test_training_uses_nothing_that_goes_away(data, settings, tmp_path, caplog):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        train(data, "demo", tmp_path / "model", settings.model_copy(update={"activation_checkpointing": True}),
+              progress=False)  # fmt: skip
+    said = [str(one.message) for one in told] + [record.getMessage() for record in caplog.records]
+    assert not [line for line in said if "deprecat" in line.lower()]
+
+
+@pytest.fixture(scope="module")
+def pictures_and_texts(tmp_path_factory):
+    return publish(tmp_path_factory.mktemp("mixed") / "data", colour_rows(16), images=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fsdp", [False, True], ids=["ddp", "fsdp"])
+def test_two_processes_train_as_one(fsdp, vision_backbone, pictures_and_texts, tmp_path, monkeypatch):  # noqa: F811
+    """One pair a process: where one has a picture the other often has none."""
+    import datasets
+
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(datasets.config.HF_DATASETS_CACHE))
+    one = TrainSettings(
+        backbone=str(vision_backbone), batch_size=4, micro_batch_size=1, learning_rate=1e-3, head_hidden=16,
+        max_pixels=56 * 56,
+    )  # fmt: skip
+    two = one.model_copy(update={"processes": 2, "fsdp": fsdp})
+    done = [train(pictures_and_texts, "demo", tmp_path / f"model{n}", told, progress=False)
+            for n, told in enumerate((one, two))]  # fmt: skip
+    np.testing.assert_allclose(done[1].curve, done[0].curve, atol=1e-5)
+    first, second = (load_file(result.path / "model.safetensors") for result in done)
+    assert first.keys() == second.keys()
+    for name in first:
+        torch.testing.assert_close(first[name], second[name], atol=1e-4, rtol=0)
+    assert not list(tmp_path.glob(".*"))
