@@ -60,7 +60,9 @@ def test_the_loss_is_the_one_that_was_asked_for(data, settings, options, tmp_pat
         words = model.encoder.tokenizer
         counts = [[len(words(one["content"])["input_ids"]) for row in rows for one in row[side]]
                   for side in ("chosen", "rejected")]  # fmt: skip
-        chosen, rejected = (values / np.log(np.array(n) + 1) for values, n in zip((chosen, rejected), counts, strict=True))
+        chosen, rejected = (
+            values / np.log(np.array(n) + 1) for values, n in zip((chosen, rejected), counts, strict=True)
+        )
     soft, weight = (np.array([row[name] for row in rows]) for name in ("soft_label", "weight"))
     weight = weight / weight.mean()
     given = np.array([row["source_margin"] or 0 for row in rows])
@@ -121,7 +123,15 @@ def test_what_is_not_installed_is_one_clear_line(data, settings, tmp_path, monke
     assert not list(tmp_path.iterdir())
 
 
-def test_a_stream_of_rows_trains_like_a_file_of_them(settings, tmp_path):
+@pytest.fixture
+def no_sleep(monkeypatch):
+    """`datasets` sleeps for seconds after every pass over a stream."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)
+
+
+def test_a_stream_of_rows_trains_like_a_file_of_them(settings, tmp_path, no_sleep):
     rows = [row(n, f"word {n}", "it is good " * (60 if n == 5 else 1), "it is bad") for n in range(24)]
     data = publish(tmp_path / "data", rows)
     told = settings.model_copy(update={"streaming": True, "batch_size": 4, "max_length": 80, "epochs": 3})
@@ -136,7 +146,7 @@ def test_a_stream_of_rows_trains_like_a_file_of_them(settings, tmp_path):
         train(data, "demo", tmp_path / "none", told.model_copy(update={"max_length": 2}), progress=False)
 
 
-def test_a_killed_stream_goes_on_where_it_was(data, settings, tmp_path, monkeypatch):
+def test_a_killed_stream_goes_on_where_it_was(data, settings, tmp_path, monkeypatch, no_sleep):
     told = settings.model_copy(update={"streaming": True, "batch_size": 2, "epochs": 3, "save_steps": 5})
     whole = train(data, "demo", tmp_path / "whole", told, progress=False)
     from transformers import TrainerCallback
