@@ -152,8 +152,10 @@ def peak(dtype: torch.dtype, device: str) -> float:
 
 def main() -> None:
     cuda = torch.cuda.is_available()
+    if not cuda:
+        torch.set_num_threads(1)  # small products wait longer for a second thread than it helps
     device, size = ("cuda", LARGE) if cuda else ("cpu", TINY)
-    name = torch.cuda.get_device_name() if cuda else f"cpu_{torch.get_num_threads()}_threads"
+    name = torch.cuda.get_device_name() if cuda else "cpu_one_thread"
     peaks = {str(dtype).split(".")[1]: peak(dtype, device) for dtype in (torch.bfloat16, torch.float32)}
     model, batch = model_of(size, device), batch_of(size)
     flops = forward_flops(model, batch, device)

@@ -12,7 +12,7 @@ import orjson
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
 
-_LEARNED_FROM = ("pair_id", "soft_label", "weight", "source_margin")
+LEARNED_FROM = ("pair_id", "source", "soft_label", "weight", "source_margin")
 _BATCH = 10_000
 
 
@@ -20,7 +20,7 @@ def content(rows: Dataset | IterableDataset) -> tuple[str, int]:
     """What a training learns from, as a hash in hex, and the number of rows: ids of pairs are hashes of what they
     say and show, so their order and the columns that enter the loss are all there is to know."""
     digest, count = hashlib.sha256(), 0
-    names = [name for name in _LEARNED_FROM if name in rows.column_names]
+    names = [name for name in LEARNED_FROM if name in rows.column_names]
     for table in rows.select_columns(names).iter(_BATCH):
         digest.update(orjson.dumps(table.to_pydict()))
         count += table.num_rows

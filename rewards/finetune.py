@@ -73,51 +73,51 @@ class RewardTrainer(Trainer):
 
 def finetune(
     rows: Dataset | IterableDataset,
-    count: int,
+    columns: Dataset | IterableDataset,
     held: Dataset | None,
     work: Path,
-    kept: Path,
+    out: Path,
     settings: TrainSettings,
     progress: bool,
-) -> Trained:
+) -> tuple[Trained, int]:
     """Train on the pairs that fit, save model, tokenizer and picture processor into `work`.
 
-    `count` is the number of rows. Checkpoints go to the folder `kept`, and training goes on from the newest one
-    there. Left out are the pairs of which one side does not fit into `max_length` tokens.
+    `columns` are those of `rows` that enter the loss. Checkpoints towards the model at `out` lie beside it, and
+    training goes on from the newest one. Left out are the pairs of which one side does not fit into `max_length`
+    tokens. Returns what was done and the number of published pairs.
     """
     _check(settings)
     if not progress:
         logging.disable_progress_bar()  # of reading and writing weights
     set_seed(settings.seed)
     model, encoder = _fresh(settings)
-    scale = scales(rows)
-    if settings.streaming:
-        shown: Any = Stream(rows, encoder, settings.seed)
-    else:
-        shown = Rows(fitting(rows, encoder))
-        count, scale = len(shown), scales(shown.rows)
-        if not count:
-            raise PrefmillError(
-                f"none of {len(rows)} pairs fits {settings.backbone}: raise max_length ({settings.max_length}), "
-                "or train on the config `text` if the backbone sees no pictures"
-            )
-    args = _arguments(kept, settings, count, progress)
+    shown: Any = Stream(rows, encoder, settings.seed) if settings.streaming else Rows(fitting(rows, encoder))
+    ids, count = checkpoints.content(columns)
+    fits = count if settings.streaming else len(shown)
+    if not fits:
+        raise PrefmillError(
+            f"none of {count} pairs fits {settings.backbone}: raise max_length ({settings.max_length}), "
+            "or train on the config `text` if the backbone sees no pictures"
+        )
+    made_from = {"rows": ids, **settings.model_dump(mode="json", exclude={"save_steps", "report_to"})}
+    args = _arguments(checkpoints.folder(out, made_from), settings, fits, progress)
+    scale = scales(columns if settings.streaming else shown.rows)
     trainer = RewardTrainer(
-        model=_adapted(model, settings),
-        args=args,
-        train_dataset=shown,
+        model=_adapted(model, settings), args=args, train_dataset=shown, centre=settings.centre,
         data_collator=_collator(encoder, scale, settings, args.world_size),
-        centre=settings.centre,
-    )
-    trainer.remove_callback(PrinterCallback)  # the curve comes back with the result
-    begun = checkpoints.newest(kept)
-    trainer.train(resume_from_checkpoint=str(begun) if begun else None)
-    held_out = []
-    if held is not None and len(of_held := fitting(held, encoder)):
-        held_out = [float(trainer.evaluate(Rows(of_held))["eval_loss"])]
-    left_out = shown.left_out if settings.streaming else len(rows) - count
+    )  # fmt: skip
+    done = _run(trainer, fitting(held, encoder) if held is not None and len(held) else None)
     _save(trainer, encoder, work)
-    return Trained(trainer.curve, held_out, left_out, int(begun.name.split("-")[1]) if begun else 0)
+    return done._replace(left_out=shown.left_out if settings.streaming else count - fits), count
+
+
+def _run(trainer: RewardTrainer, held: Dataset | None) -> Trained:
+    """Train to the end, from the newest checkpoint if there is one; then the loss on the held-out pairs."""
+    trainer.remove_callback(PrinterCallback)  # the curve comes back with the result
+    begun = checkpoints.newest(Path(trainer.args.output_dir))
+    trainer.train(resume_from_checkpoint=str(begun) if begun else None)
+    held_out = [float(trainer.evaluate(Rows(held))["eval_loss"])] if held is not None and len(held) else []
+    return Trained(trainer.curve, held_out, 0, int(begun.name.split("-")[1]) if begun else 0)
 
 
 def _check(settings: TrainSettings) -> None:
@@ -180,7 +180,7 @@ def _save(trainer: RewardTrainer, encoder: Encoder, work: Path) -> None:
     encoder.save(work)
 
 
-def _arguments(kept: Path, settings: TrainSettings, pairs: int, progress: bool) -> TrainingArguments:
+def _arguments(folder: Path, settings: TrainSettings, pairs: int, progress: bool) -> TrainingArguments:
     batch = settings.batch_size or 128
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     micro = max(1, min(settings.micro_batch_size, batch // processes))
@@ -189,7 +189,7 @@ def _arguments(kept: Path, settings: TrainSettings, pairs: int, progress: bool) 
     logs = max(1, steps // _LOGS)
     saves = max(1, steps // _SAVES) if settings.save_steps is None else settings.save_steps
     args = TrainingArguments(
-        output_dir=str(kept),
+        output_dir=str(folder),
         learning_rate=settings.learning_rate or 3e-6,
         weight_decay=settings.weight_decay or 0.0,
         num_train_epochs=epochs,

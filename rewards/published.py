@@ -33,6 +33,13 @@ def load_pairs(dataset: str, config: str, split: str, *, streaming: bool = False
     return rows
 
 
+def stream_columns(dataset: str, config: str, split: str, names: Sequence[str]) -> IterableDataset:
+    """Some columns of a split, read while they are used; the others are not read at all."""
+    from datasets import load_dataset
+
+    return load_dataset(dataset, config, split=split, streaming=True, columns=list(names)).with_format("arrow")
+
+
 def splits(dataset: str, config: str) -> list[str]:
     """The names of the splits of a published dataset."""
     from datasets import get_dataset_split_names

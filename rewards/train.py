@@ -18,7 +18,7 @@ from rewards import checkpoints
 from rewards.fit import HeadSettings, PairRows, fit
 
 if TYPE_CHECKING:
-    from datasets import Dataset, IterableDataset
+    from datasets import Dataset
 
 EMBEDDED = "embedded"
 _BATCH = 512
@@ -105,15 +105,18 @@ def train(dataset: str, config: str, out: Path, settings: TrainSettings, *, prog
     out = Path(out).absolute()
     if settings.processes > 1 and settings.backbone != EMBEDDED and not launch.launched():
         return launch.train(dataset, config, out, settings, progress)
-    rows, held = _splits(dataset, config, settings)
+    rows, columns, held = _read(dataset, config, settings)
     work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    if launch.first():
+        _sweep(out)
+        work.mkdir(parents=True)
     try:
         if settings.backbone == EMBEDDED:
             done, count = Trained(*_train_embedded(rows, held, work, settings, progress)), len(rows)
         else:
-            done, count = _train_backbone(rows, held, work, out, settings, progress)
+            from rewards.finetune import finetune
+
+            done, count = finetune(rows, columns, held, work, out, settings, progress)
         if launch.first():
             _put(work, out)
             checkpoints.clear(out)
@@ -124,19 +127,31 @@ def train(dataset: str, config: str, out: Path, settings: TrainSettings, *, prog
     return TrainResult(out, count - done.left_out, done.left_out, seconds, done.curve, done.held_out, done.resumed)
 
 
-def _splits(dataset: str, config: str, settings: TrainSettings) -> tuple[Any, Dataset | None]:
-    """The rows to train on (a stream where the settings say so) and the held-out ones."""
-    from rewards.published import load_pairs, splits
+def _read(dataset: str, config: str, settings: TrainSettings) -> tuple[Any, Any, Dataset | None]:
+    """The rows to train on (a stream where the settings say so), their columns of the loss, the held-out rows."""
+    from rewards.published import load_pairs, splits, stream_columns
 
     names = splits(dataset, config)
     if "train" not in names:
         raise PrefmillError(f"{dataset} ({config}): splits are {', '.join(names)}, expected one named train")
     streaming = settings.streaming and settings.backbone != EMBEDDED
-    rows = load_pairs(dataset, config, "train", streaming=streaming)
-    held = load_pairs(dataset, config, "validation") if "validation" in names else None
-    if not streaming and not len(rows):
+    rows = columns = load_pairs(dataset, config, "train", streaming=streaming)
+    if streaming:
+        told = [name for name in checkpoints.LEARNED_FROM if name in rows.column_names]
+        columns = stream_columns(dataset, config, "train", told)
+    elif not len(rows):
         raise PrefmillError(f"{dataset} ({config}): no pair to train on; check the ledger for what dropped them")
-    return rows, held
+    return rows, columns, load_pairs(dataset, config, "validation") if "validation" in names else None
+
+
+def _sweep(out: Path) -> None:
+    """Remove what trainings of this model that were killed while they wrote it left behind."""
+    import psutil
+
+    for stale in out.parent.glob(f".{out.name}.*.tmp"):
+        number = stale.name.split(".")[-2]
+        if number == str(os.getpid()) or (number.isdecimal() and not psutil.pid_exists(int(number))):
+            shutil.rmtree(stale, ignore_errors=True)
 
 
 def _put(work: Path, out: Path) -> None:
@@ -193,22 +208,3 @@ def _features(rows: Dataset, progress: bool) -> PairRows:
             done += len(batch)
             bar.update(len(batch))
     return PairRows.joined(parts)
-
-
-def _train_backbone(
-    rows: Dataset | IterableDataset,
-    held: Dataset | None,
-    work: Path,
-    out: Path,
-    settings: TrainSettings,
-    progress: bool,
-) -> tuple[Trained, int]:
-    """What was done, and the number of published pairs."""
-    from rewards.finetune import finetune
-
-    ids, count = checkpoints.content(rows)
-    if not count:
-        raise PrefmillError("no pair to train on; check the ledger for what dropped them")
-    made_from = {"rows": ids, **settings.model_dump(mode="json", exclude={"save_steps", "report_to"})}
-    kept = checkpoints.folder(out, made_from)
-    return finetune(rows, count, held, work, kept, settings, progress), count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -206,3 +207,8 @@ def test_two_processes_train_as_one(fsdp, vision_backbone, pictures_and_texts, t
     for name in first:
         torch.testing.assert_close(first[name], second[name], atol=1e-4, rtol=0)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_every_setting_of_the_training_is_documented():
+    page = (Path(__file__).parent.parent / "docs" / "mixtures.md").read_text()
+    assert [name for name in TrainSettings.model_fields if f"`{name}`" not in page] == []
