@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoModel, PrinterCallback, Trainer, TrainingArguments, set_seed
+from transformers import AutoModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.integrations import get_available_reporting_integrations
 from transformers.utils import logging
 
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 
 _LOGS = 200  # points of the loss curve, at most
 _SAVES = 10  # checkpoints of a training, unless the settings say otherwise
+
+
+class _Start(TrainerCallback):
+    """The step that training went on from: 0, or that of the checkpoint which the Trainer has read."""
+
+    step = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.step = state.global_step
 
 
 class RewardTrainer(Trainer):
@@ -114,10 +123,12 @@ def finetune(
 def _run(trainer: RewardTrainer, held: Dataset | None) -> Trained:
     """Train to the end, from the newest checkpoint if there is one; then the loss on the held-out pairs."""
     trainer.remove_callback(PrinterCallback)  # the curve comes back with the result
+    start = _Start()
+    trainer.add_callback(start)
     begun = checkpoints.newest(Path(trainer.args.output_dir))
     trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     held_out = [float(trainer.evaluate(Rows(held))["eval_loss"])] if held is not None and len(held) else []
-    return Trained(trainer.curve, held_out, 0, int(begun.name.split("-")[1]) if begun else 0)
+    return Trained(trainer.curve, held_out, 0, start.step)
 
 
 def _check(settings: TrainSettings) -> None:
