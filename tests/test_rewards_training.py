@@ -212,3 +212,31 @@ def test_two_processes_train_as_one(fsdp, vision_backbone, pictures_and_texts, t
 def test_every_setting_of_the_training_is_documented():
     page = (Path(__file__).parent.parent / "docs" / "mixtures.md").read_text()
     assert [name for name in TrainSettings.model_fields if f"`{name}`" not in page] == []
+
+
+def test_bfloat16_training_follows_the_whole_one(data, settings, tmp_path):
+    curves = []
+    for precision in ("float32", "bfloat16"):
+        told = settings.model_copy(update={"precision": precision, "epochs": 4})
+        done = train(data, "demo", tmp_path / precision, told, progress=False)
+        curves.append([loss for _, loss, _ in done.curve])
+        assert {value.dtype for value in load_file(done.path / "model.safetensors").values()} == {torch.float32}
+    assert curves[0] != curves[1]
+    np.testing.assert_allclose(curves[1], curves[0], atol=0.03)
+
+
+def test_small_heads_train_on_one_thread():
+    """Two threads wait for each other longer than they work."""
+    from rewards.features import features
+    from rewards.fit import HeadSettings, PairRows, fit
+
+    ones = np.ones(2, np.float32)
+    pairs = PairRows(features([item("it is good")] * 2), features([item("it is bad")] * 2), ones, ones)
+    seen = []
+    torch.set_num_threads(2)
+    try:
+        fit(pairs, None, HeadSettings(epochs=1), after_epoch=lambda *_: seen.append(torch.get_num_threads()))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert seen == [1]
