@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from pairs.errors import PrefmillError
 if TYPE_CHECKING:
     from rewards.train import TrainResult, TrainSettings
 
+_ERROR = re.compile(r"^(?:\[rank\d+\]: )?(\w[\w.]*Error: .*)$", re.MULTILINE)
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -64,9 +66,9 @@ def train(dataset: str, config: str, out: Path, settings: TrainSettings, progres
     if "error" in said:
         raise PrefmillError(said["error"])
     if done.returncode or not said:
-        last = [line for line in (done.stderr or "").splitlines() if "Error" in line] or ["no reason given"]
+        found = _ERROR.findall(done.stderr or "") or ["no reason given"]
         raise PrefmillError(
-            f"training in {settings.processes} processes ended with {done.returncode}: {last[0].strip()}; "
+            f"training in {settings.processes} processes ended with {done.returncode}: {found[0]}; "
             "set processes = 1 to see the whole error"
         )
     said["curve"] = [tuple(point) for point in said["curve"]]

@@ -42,16 +42,25 @@ def settings(text_backbone):  # noqa: F811
     return TrainSettings(backbone=str(text_backbone), batch_size=8, micro_batch_size=8, learning_rate=1e-3)
 
 
+@pytest.fixture
+def no_sleep(monkeypatch):
+    """`datasets` sleeps for seconds after every pass over a stream."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)
+
+
 def logsigmoid(values):
     return -np.log1p(np.exp(-values))
 
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"adaptive_margin": 0.5}, {"centre": 0.3}, {"length_normalised": True}],
-    ids=["plain", "adaptive_margin", "centre", "length_normalised"],
-)
-def test_the_loss_is_the_one_that_was_asked_for(data, settings, options, tmp_path):
+    [{}, {"adaptive_margin": 0.5}, {"adaptive_margin": 0.5, "streaming": True}, {"centre": 0.3},
+     {"length_normalised": True}],
+    ids=["plain", "adaptive_margin", "streamed", "centre", "length_normalised"],
+)  # fmt: skip
+def test_the_loss_is_the_one_that_was_asked_for(data, settings, options, tmp_path, no_sleep):
     still = settings.model_copy(update={"learning_rate": 1e-12, **options})  # the model stays as it began
     done = train(data, "demo", tmp_path / "model", still, progress=False)
     rows = next(row_batches(load_pairs(data, "demo", "train"), 8))
@@ -122,14 +131,6 @@ def test_what_is_not_installed_is_one_clear_line(data, settings, tmp_path, monke
         with pytest.raises(PrefmillError, match=line):
             train(data, "demo", tmp_path / "model", settings.model_copy(update=told), progress=False)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture
-def no_sleep(monkeypatch):
-    """`datasets` sleeps for seconds after every pass over a stream."""
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)
 
 
 def test_a_stream_of_rows_trains_like_a_file_of_them(settings, tmp_path, no_sleep):
