@@ -138,6 +138,8 @@ def _check(settings: TrainSettings) -> None:
             f"report_to names {', '.join(sorted(missing))}, which is no integration of transformers or not "
             "installed; install the package of that name, or take it out"
         )
+    if settings.fsdp and not torch.cuda.is_available():  # accelerate would train without it, and not say so
+        raise PrefmillError("fsdp is set, but there is no GPU to spread weights over; take it out")
     if settings.fsdp and settings.lora_rank is not None:
         raise PrefmillError("fsdp and lora_rank are both set: adapters are merged whole; take one of them out")
 

@@ -60,7 +60,7 @@ class TrainSettings(pydantic.BaseModel, extra="forbid"):
         None, ge=0, description="steps between checkpoints; default: a tenth of the training; 0: none"
     )
     processes: int = Field(1, gt=0, description="on this machine, by torchrun; one per GPU")
-    fsdp: bool = Field(False, description="spread weights and optimizer over the processes")
+    fsdp: bool = Field(False, description="spread weights and optimizer over the GPUs")
     report_to: list[str] = Field([], description='e.g. ["tensorboard"], ["wandb"]: integrations of transformers')
     seed: int = 17
 
