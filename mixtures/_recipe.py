@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from mixtures import _licences
-from mixtures._recipe_tables import NAMES, Licences, Lists, SourceRecipe, Top
+from mixtures._recipe_tables import NAMES, Licences, Lists, SearchRecipe, SourceRecipe, Top
 from mixtures._seeds import RewardsRecipe
 from pairs.errors import RecipeError, shown
 
@@ -51,6 +51,7 @@ class Recipe:
     sources: Mapping[str, SourceRecipe]
     rules: Mapping[str, BaseModel]
     rewards: RewardsRecipe
+    search: SearchRecipe
     train: BaseModel
 
 
@@ -170,6 +171,9 @@ class _Reader:
             if ratio is not None and not any(ratio.values()):
                 self.wrong(f"{key} has no number above 0, so nothing would be left")
         self._check_names(top)
+        for name in [*top.search.held_out, *top.search.trusted]:
+            if name not in sources:
+                self.wrong(f"[search] names {name!r}, which is no source of this file{_nearest(name, sources)}")
         weights = [source.weight for source in sources.values() if source.weight is not None]
         if len(weights) < len(sources) and math.fsum(weights) >= 1:
             self.wrong(
@@ -226,7 +230,8 @@ def _fingerprint(
 ) -> str:
     # Lists of pairs, because the order of sources, rules and splits has a meaning.
     meaning = [
-        [[key, value] for key, value in top.model_dump(mode="json").items() if key != "splits"],
+        # A search changes nothing of the mixture that it starts from.
+        [[key, value] for key, value in top.model_dump(mode="json", exclude={"splits", "search"}).items()],
         list(top.splits.items()),
         [[name, source.model_dump(mode="json")] for name, source in sources.items()],
         [[name, rule.model_dump(mode="json")] for name, rule in rules.items()],

@@ -49,6 +49,19 @@ class SourceRecipe(_Table):
     admit_benchmark: bool = False  # a benchmark's pairs enter only by name: what is trained on cannot be tested on
 
 
+class SearchRecipe(_Table):
+    """How weights are searched for and rules are judged, on heads over frozen features."""
+
+    method: Literal["surrogate"] = "surrogate"
+    trials: _Count = 48  # random mixtures, beside those of the source table
+    seeds: _Count = 3  # trainings of each mixture
+    held_out: list[str] = []  # sources that never train, beside the benchmarks
+    trusted: list[str] = []  # sets that decide; none: all benchmarks and held-out sources
+    features: str = "embedded"  # or the path or hub id of a transformers model
+    trial_pairs: _Count = 8_000  # a trial trains on so many
+    source_pairs: _Count = 20_000  # of one source are looked at, at most
+
+
 class Top(_Table):
     """The keys outside `[sources]`, `[rules]` and `[train]`."""
 
@@ -63,3 +76,4 @@ class Top(_Table):
     label_sources: Lists = Lists()
     licences: Licences = Licences()
     rewards: RewardsRecipe = RewardsRecipe()
+    search: SearchRecipe = SearchRecipe()

@@ -59,6 +59,13 @@ VERDICTS = pa.schema(
         pa.field("votes", pa.int32(), nullable=False),  # that could be read; 0: none
     ]
 )
+FEATURES = pa.schema(
+    [
+        pa.field("model", _string, nullable=False),
+        pa.field("completion_id", _string, nullable=False),
+        pa.field("state", pa.list_(pa.field("element", pa.float32())), nullable=False),
+    ]
+)
 LEDGER = pa.schema(
     [
         pa.field("mixture", _string, nullable=False),
@@ -90,6 +97,7 @@ TABLES: dict[str, tuple[pa.Schema, str]] = {
     "media": (MEDIA, "source"),
     "rewards": (REWARDS, "model"),
     "verdicts": (VERDICTS, "model"),
+    "features": (FEATURES, "model"),
     "plans": (PLANS, "mixture"),
     "ledger": (LEDGER, "mixture"),
 }

@@ -5,13 +5,15 @@ import os
 import dagster as dg
 
 from pairs.store import DEFAULT_ROOT
-from pipelines import curate, train
+from pipelines import curate, experiments, train
 from pipelines.ingest import read_sources
 from pipelines.resources import MixtureFile, StoreResource
 
 _TRAINING = dg.AssetSelection.assets("reward_model", "evaluation", "report")
 _INGEST = dg.AssetSelection.assets(*read_sources.keys)
-_CURATION = dg.AssetSelection.all() - dg.AssetSelection.assets("reward_model", "evaluation")
+_EXPERIMENTS = dg.AssetSelection.assets("features", "search")
+_DEMO = dg.AssetSelection.all() - _EXPERIMENTS
+_CURATION = _DEMO - dg.AssetSelection.assets("reward_model", "evaluation")
 
 
 def _job(name: str, selection: dg.AssetSelection, description: str):
@@ -22,12 +24,14 @@ def _job(name: str, selection: dg.AssetSelection, description: str):
 
 defs = dg.Definitions(
     assets=[read_sources, *curate.signals, curate.rewards, curate.mixture, curate.published,
-            train.reward_model, train.evaluation, train.report],
+            train.reward_model, train.evaluation, train.report, experiments.features, experiments.search],
     jobs=[
-        _job("demo", dg.AssetSelection.all(), "Everything, on generated native files with planted defects."),
+        _job("demo", _DEMO, "Everything, on generated native files with planted defects."),
         _job("ingest", _INGEST, "Read the mixture's sources into the store."),
         _job("curate", _CURATION, "From native files to the published mixture and its report."),
         _job("train", _TRAINING, "Train and evaluate on the published mixture."),
+        _job("search", dg.AssetSelection.assets("search").upstream(),
+             "From native files to a recipe with the weights that a search proposes."),
     ],
     resources={
         "store": StoreResource(

@@ -206,8 +206,8 @@ def candidates(store: Store, recipe: Recipe) -> pl.DataFrame:
     return frame.sort("source_order", "source", "pair_id").collect()
 
 
-def plan(store: Store, recipe: Recipe) -> Plan:
-    """Apply the recipe's rules in their order, sample, split; write the plan and the ledger to the store."""
+def decided(store: Store, recipe: Recipe) -> Plan:
+    """What the recipe's rules, in their order, its sampling and its splits make of the signals in the store."""
     from mixtures._plan import plan as make
 
     def step(name: str, params: Any) -> Any:
@@ -217,7 +217,12 @@ def plan(store: Store, recipe: Recipe) -> Plan:
         return name, decide
 
     steps = [step(name, params) for name, params in recipe.rules.items()]
-    made = make(recipe, candidates(store, recipe), steps)
+    return make(recipe, candidates(store, recipe), steps)
+
+
+def plan(store: Store, recipe: Recipe) -> Plan:
+    """Decide, and write the plan and the ledger to the store."""
+    made = decided(store, recipe)
     fingerprint = made_from(store, recipe)
     if store.facts("plans", recipe.name).get("fingerprint") != fingerprint:
         _write(store, "ledger", recipe, made.ledger, {})

@@ -70,7 +70,7 @@ def score(store: Store, model: RewardModel, wanted: pl.LazyFrame, *, progress: b
         _Kept(store, model.fingerprint) as kept,
     ):
         for start in range(0, len(todo), CHUNK):
-            for items in _items(store, wanted, todo.slice(start, CHUNK)):
+            for items in chunk_items(store, wanted, todo.slice(start, CHUNK)):
                 fits = model.fits(items)
                 judged = [item for item, fit in zip(items, fits, strict=True) if fit]
                 kept.add(judged, _checked(model, judged))
@@ -112,7 +112,7 @@ class _Kept:
         self.commit()
 
 
-def _items(store: Store, wanted: pl.LazyFrame, chunk: pl.DataFrame) -> Iterator[list[Item]]:
+def chunk_items(store: Store, wanted: pl.LazyFrame, chunk: pl.DataFrame) -> Iterator[list[Item]]:
     """The items of one chunk of sorted ids. Ids are hashes, so a range of them is an even slice of the rows."""
     first, last = pl.lit(chunk["prompt_id"][0]), pl.lit(chunk["prompt_id"][-1])
     rows = (

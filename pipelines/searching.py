@@ -1,0 +1,152 @@
+"""The search between store and store: which pairs it looks at, its features, its result, the recipe it writes."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from mixtures import _search, _weights
+from mixtures._recipe import Recipe
+from mixtures._sample import uniform
+from pairs.errors import PrefmillError
+from pairs.store import Store, settle
+from pipelines import notes, steps, trial_plots, trials
+from pipelines import search as searches
+from rewards import heads
+from rewards.score import ScoreBooks
+
+KEY = ["source", "pair_id"]
+_POOL = [*KEY, "group_id", "chosen_id", "rejected_id", "held_out", "flipped", "soft_label", "weight"]
+
+
+def looked_at(store: Store, recipe: Recipe) -> pl.DataFrame:
+    """The candidates that trials look at: of each source those with the smallest keyed hash. `held_out` says
+    whether a source never trains: the benchmarks, and what [search] holds out."""
+    rows = steps.candidates(store, recipe)
+    admitted = [name for name, given in recipe.sources.items() if given.admit_benchmark]
+    benchmark = (pl.col("role") != "train") & ~pl.col("source").is_in(admitted)
+    rank = pl.Series("rank", uniform(recipe.seed, "looked at", rows["pair_id"]))
+    return (
+        rows.with_columns(rank, held_out=benchmark | pl.col("source").is_in(recipe.search.held_out))
+        .filter(pl.col("rank").rank("ordinal").over("source") <= recipe.search.source_pairs)
+        .drop("rank")
+    )
+
+
+def features(store: Store, recipe: Recipe) -> ScoreBooks:
+    """Compute the frozen features of the completions that trials look at, those not yet in the store."""
+    from rewards.frozen import extract, load_extractor
+    from rewards.score import completions_of
+
+    ids = looked_at(store, recipe)["pair_id"].unique()
+    wanted = completions_of(steps.pairs(store, recipe).filter(pl.col("pair_id").is_in(ids.implode())))
+    done = extract(store, load_extractor(recipe.search.features), wanted, progress=sys.stderr.isatty())
+    notes.write(store, "features", recipe.name, {"model": done.model})
+    return done
+
+
+def states_from(store: Store, recipe: Recipe) -> str:
+    """The fingerprint of the extractor whose features the store holds for this mixture."""
+    known = notes.read(store, "features", recipe.name)
+    if not known:
+        raise PrefmillError(f"{recipe.name}: no frozen features yet; run the asset `features` first")
+    return str(known["model"])
+
+
+def pool(store: Store, recipe: Recipe) -> trials.Pool:
+    """The pairs that the rules leave, as they leave them, and the pairs of held-out sets as published."""
+    rows = looked_at(store, recipe)
+    bare = {name: given.model_copy(update={"weight": None}) for name, given in recipe.sources.items()}
+    whole = replace(recipe, sources=bare, size=None, temperature=1.0, modality_ratio=None, splits={})
+    kept = steps.decided(store, whole).rows.select(*KEY, "flipped", "soft_label", "weight")
+    train = rows.filter(~pl.col("held_out")).join(kept, on=KEY, how="inner", maintain_order="left")
+    held = rows.filter("held_out").with_columns(
+        flipped=pl.lit(False), soft_label=pl.lit(None, pl.Float64), weight=pl.lit(None, pl.Float64)
+    )
+    table = pl.concat([train.select(_POOL), held.select(_POOL)])
+    return trials.gather(store, states_from(store, recipe), table)
+
+
+def made_from(store: Store, recipe: Recipe, *modules: Any) -> dict[str, str]:
+    """What a result depends on: the plan's inputs, the features, the settings, the code of trials."""
+    code = "".join(inspect.getsource(module) for module in (trials, heads, *modules))
+    return {
+        "plan": steps.made_from(store, recipe),
+        "features": states_from(store, recipe),
+        "settings": recipe.search.model_dump_json(),
+        "code": hashlib.blake2b(code.encode(), digest_size=8).hexdigest(),
+    }
+
+
+def search(store: Store, recipe: Recipe) -> dict[str, Any]:
+    """Search, unless nothing has changed since the last one; write the recipe and the plots to the store."""
+    inputs = made_from(store, recipe, searches, _search, _weights, trial_plots)
+    known = notes.read(store, "searched", recipe.name)
+    if known.get("made_from") == inputs and recipe_path(store, recipe).exists():
+        return {**known, "changed": False}
+    found = searches.search(pool(store, recipe), recipe.search, recipe.seed).as_dict()
+    for name, png in plots(found).items():
+        _put(store.path("reports", f"{recipe.name}_{name}.png"), png)
+    _put(recipe_path(store, recipe), recipe_text(recipe, found).encode())
+    facts = {**found, "made_from": inputs, "recipe": str(recipe_path(store, recipe))}
+    notes.write(store, "searched", recipe.name, facts)
+    return {**facts, "changed": True}
+
+
+def recipe_path(store: Store, recipe: Recipe) -> Path:
+    return store.path("reports", f"{recipe.name}_searched.toml")
+
+
+def plots(found: Mapping[str, Any]) -> dict[str, bytes]:
+    """The source table as a heat map, predicted against measured results, and the proposed weights."""
+    marks = [place for place, name in enumerate(found["tried"]) if not name.startswith("trial ")]
+    uniform_at = found["tried"].index("uniform")
+    return {
+        "source_table": trial_plots.source_table(
+            [found["tried"][place] for place in marks], found["sets"],
+            [found["accuracies"][place] for place in marks],
+        ),
+        "predicted": trial_plots.predicted(found["measured"], found["predicted"]),
+        "weights": trial_plots.weights(
+            found["sources"], found["proposal"], found["proportions"][uniform_at],
+            found["proportions"][found["tried"].index("proportional")],
+        ),
+    }  # fmt: skip
+
+
+def recipe_text(recipe: Recipe, found: Mapping[str, Any]) -> str:
+    """The recipe with the proposed weights, the figures behind them in comments."""
+    measured = dict(zip(found["tried"], found["measured"], strict=True))
+    notes_ = {
+        name: f"alone {measured[f'only {name}']:.3f}, all others without it {measured[f'without {name}']:.3f}"
+        for name in found["sources"]
+    }
+    gains = "\n".join(
+        f"  {name}: {found['accuracy'][name]:.3f}, the proposal {gain:+.3f} ({low:+.3f} to {high:+.3f})"
+        for name, (gain, low, high) in found["confirmed"].items()
+    )
+    weights = dict(zip(found["sources"], found["proposal"], strict=True))
+    gone = [name for name, weight in weights.items() if weight < 1e-4]
+    kept_out = sorted(set(recipe.search.held_out) - set(weights))
+    head = (
+        f"Weights by `prefmill` search from {recipe.name}.toml: {len(found['tried'])} mixtures, "
+        f"{recipe.search.seeds} trainings each.\n"
+        f"Accuracy, mean over {', '.join(found['trusted'])}; on pairs that decided nothing, with 95 % intervals:\n"
+        f"  the proposal: {found['accuracy']['proposal']:.3f}\n{gains}\n"
+        f"Left out for a weight of 0: {', '.join(gone) or 'none'}; held out: {', '.join(kept_out) or 'none'}."
+    )
+    return _weights.weighted(recipe.text, weights, notes_, head, set(kept_out))
+
+
+def _put(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(data)
+    settle(temporary, path)
