@@ -6,7 +6,7 @@ export DAGSTER_HOME := $(CURDIR)
 export PYTHONWARNINGS := ignore::UserWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-duplicates bench-curation bench-publish bench-stability bench-scoring bench-training clean
+.PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-duplicates bench-curation bench-publish bench-stability bench-scoring bench-training bench-search clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ bench-scoring: install ## speed of scoring, and what sharing prompts between com
 
 bench-training: install ## tokens per second of training on image pairs, and share of the peak
 	$(BIN)/python -m bench.training
+
+bench-search: install ## what a search for source weights is worth, beside uniform, proportional and one source
+	$(BIN)/python -m bench.search
 
 clean: ## remove the store, the run history and the environment
 	rm -rf .venv .prefmill .dagster .dagster-run.yaml
