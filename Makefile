@@ -6,7 +6,7 @@ export DAGSTER_HOME := $(CURDIR)
 export PYTHONWARNINGS := ignore::UserWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-duplicates bench-curation bench-publish bench-stability bench-scoring bench-training bench-search clean
+.PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-duplicates bench-curation bench-publish bench-stability bench-scoring bench-training bench-search bench-ablation clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ bench-training: install ## tokens per second of training on image pairs, and sha
 
 bench-search: install ## what a search for source weights is worth, beside uniform, proportional and one source
 	$(BIN)/python -m bench.search
+
+bench-ablation: install ## what each rule and each source of mixtures/real.toml is worth; writes docs/ablation.md
+	$(BIN)/python -m bench.ablation
 
 clean: ## remove the store, the run history and the environment
 	rm -rf .venv .prefmill .dagster .dagster-run.yaml

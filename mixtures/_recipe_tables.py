@@ -54,7 +54,7 @@ class SearchRecipe(_Table):
 
     method: Literal["surrogate"] = "surrogate"
     trials: _Count = 48  # random mixtures, beside those of the source table
-    seeds: _Count = 3  # trainings of each mixture
+    seeds: _Count = 5  # trainings of each mixture
     held_out: list[str] = []  # sources that never train, beside the benchmarks
     trusted: list[str] = []  # sets that decide; none: all benchmarks and held-out sources
     features: str = "embedded"  # or the path or hub id of a transformers model

@@ -3,7 +3,7 @@
 import dagster as dg
 
 import filters
-from pipelines import looks, searching
+from pipelines import ablate, looks, searching
 from pipelines.curate import GPU
 from pipelines.failures import one_line_failures
 from pipelines.ingest import PAIRS_ASSET
@@ -48,5 +48,25 @@ def search(context: dg.AssetExecutionContext, store: StoreResource, mixture: Mix
             "recipe": dg.MetadataValue.path(found["recipe"]),
             "searched now": found["changed"],
             "plots": dg.MetadataValue.md(looks.as_markdown(searching.plots(found))),
+        }
+    )
+
+
+@dg.asset(deps=["features", *filters.names()], group_name=GROUP, kinds={"pytorch"})
+def ablation(
+    context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile
+) -> dg.MaterializeResult:
+    """What each rule and each source is worth on this mixture's own data: heads trained without it, judged on the
+    same held-out pairs, with the interval of the difference. The rules decide anew; no signal is."""
+    with one_line_failures():
+        done = ablate.ablate(store.open(), mixture.load())
+    reached = done["accuracy"]
+    context.log.info(f"ablation: {len(done['rows'])} rows; accuracy of the mixture {reached['as_found']:.3f}")
+    return dg.MaterializeResult(
+        metadata={
+            **{f"accuracy, {name.replace('_', ' ')}": value for name, value in reached.items()},
+            "table": dg.MetadataValue.md(ablate.table(done)),
+            "compared now": done["changed"],
+            "plots": dg.MetadataValue.md(looks.as_markdown(ablate.plots(done))),
         }
     )

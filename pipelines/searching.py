@@ -93,8 +93,8 @@ def search(store: Store, recipe: Recipe) -> dict[str, Any]:
         return {**known, "changed": False}
     found = searches.search(pool(store, recipe), recipe.search, recipe.seed).as_dict()
     for name, png in plots(found).items():
-        _put(store.path("reports", f"{recipe.name}_{name}.png"), png)
-    _put(recipe_path(store, recipe), recipe_text(recipe, found).encode())
+        put(store.path("reports", f"{recipe.name}_{name}.png"), png)
+    put(recipe_path(store, recipe), recipe_text(recipe, found).encode())
     facts = {**found, "made_from": inputs, "recipe": str(recipe_path(store, recipe))}
     notes.write(store, "searched", recipe.name, facts)
     return {**facts, "changed": True}
@@ -145,7 +145,7 @@ def recipe_text(recipe: Recipe, found: Mapping[str, Any]) -> str:
     return _weights.weighted(recipe.text, weights, notes_, head, set(kept_out))
 
 
-def _put(path: Path, data: bytes) -> None:
+def put(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_bytes(data)
