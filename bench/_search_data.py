@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,26 +34,31 @@ FLIPS = 0.8  # of the planted source's labels are turned
 SHARE = 0.3  # of the groups of each human source make the planted one
 
 
-def read(folder: Path) -> Pool:
-    """Ingest the sources into a store in `folder`, extract their features, and plant."""
+def prepare(folder: Path) -> None:
+    """Ingest the sources into a store in `folder` and extract their features."""
     store = Store(folder)
     for name, (path, splits) in SOURCES.items():
         ingest(store, name, path=str(REAL_DATA / path), splits=splits)
+    extract(store, EmbeddedStates(), completions_of(store.scan("pairs")), progress=False)
+
+
+@cache
+def pool(folder: Path) -> Pool:
+    """The pairs of the store in `folder`, with what is planted."""
+    store = Store(folder)
     pairs = store.scan("pairs")
-    extractor = EmbeddedStates()
-    extract(store, extractor, completions_of(pairs), progress=False)
     groups = pl.from_arrow(_apply.run_signal("groups", {"pairs": pairs}))
     assert isinstance(groups, pl.DataFrame)
     columns = ["source", "pair_id", "chosen_id", "rejected_id", "category"]
     table = pairs.select(columns).collect().join(groups, on="pair_id").sort("source", "pair_id")
     # One part of themis_tara asks what people ask: it would not be irrelevant.
     table = table.filter((pl.col("source") != "themis_tara") | ~pl.col("category").str.contains("hh_rlhf"))
-    return gather(store, extractor.fingerprint, planted(table))
+    return gather(store, EmbeddedStates.fingerprint, planted(table))
 
 
 def planted(table: pl.DataFrame) -> pl.DataFrame:
-    """The table of a pool: a share of the groups of every human source becomes a source with most labels turned, and
-    answers that a calculator, a calendar or a compiler can check stand for one that has nothing to do with them."""
+    """The table of a pool: a share of the groups of every human source becomes one with most labels turned, and
+    answers that a calculator, a calendar or a compiler can check stand for one that shares nothing with them."""
     u = pl.Series(uniform(17, "planted", table["group_id"]))
     flip = pl.Series(uniform(17, "flips", table["pair_id"])) < FLIPS
     bad = table["source"].is_in(HUMAN) & (u < SHARE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache, partial
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -20,20 +20,14 @@ from bench import _measure
 from bench import _search_data as data
 from mixtures._recipe import SearchRecipe
 from pipelines.search import Found, search
-from pipelines.trials import Pool
 
 SEEDS = 5
 SETTINGS = SearchRecipe(trusted=data.HUMAN, seeds=2, trials=64, trial_pairs=6_000)
 STUDENT = 2.776  # 97.5% quantile for 4 degrees of freedom
 
 
-@cache
-def pool(folder: Path) -> Pool:
-    return data.read(folder)
-
-
 def one(folder: Path, seed: int) -> Found:
-    return search(pool(folder), SETTINGS, seed)
+    return search(data.pool(folder), SETTINGS, seed)
 
 
 def shown(values: list[float] | np.ndarray, signed: bool = False) -> str:
@@ -68,13 +62,14 @@ def main() -> None:
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        sizes = data.counts(pool(folder))
-        with ProcessPoolExecutor(2, mp_context=get_context("fork")) as workers:
+        data.prepare(folder)
+        sizes = data.counts(data.pool(folder))
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as workers:
             searches = list(workers.map(partial(one, folder), range(SEEDS)))
     first = searches[0]
     lines = [
-        f"{len(first.tried)} mixtures of {len(first.sources)} sources, {SETTINGS.seeds} heads each, {SEEDS} seeds; "
-        f"accuracy is the mean over {', '.join(data.HUMAN)}; ± is the 95% interval over seeds",
+        f"{len(first.tried)} mixtures of {len(first.sources)} sources, {SETTINGS.seeds} heads each, {SEEDS} seeds "
+        f"accuracy: mean over {', '.join(data.HUMAN)}; ± is the 95% interval over seeds",
         *source_table(searches, sizes),
         "",
         "| on pairs that decided nothing | accuracy | gain of the proposal |",
@@ -95,7 +90,8 @@ def main() -> None:
         f"correlation of predicted and measured results of mixtures left out of the fit: {shown(fit)}",
         f"{time.perf_counter() - begun:.0f} s",
         f"RESULT bad_weight_vs_uniform={np.mean(bad):.2f} gain_vs_uniform={np.mean(gains['uniform']):.4f} "
-        f"gain_vs_proportional={np.mean(gains['proportional']):.4f} gain_vs_best_single={np.mean(gains['only ']):.4f}",
+        f"gain_vs_proportional={np.mean(gains['proportional']):.4f} "
+        f"gain_vs_best_single={np.mean(gains['only ']):.4f}",
     ]
     _measure.keep("search", lines)
 

@@ -34,7 +34,7 @@ def weighted(text: str, weights: Mapping[str, float], notes: Mapping[str, str], 
 
 
 def _rounded(weights: Mapping[str, float]) -> dict[str, float]:
-    """Rounded down, and to less than 1 in all: where some source has no weight of its own, a recipe refuses more."""
+    """Rounded down, and to less than 1 in all: where a source has no weight of its own, a recipe refuses more."""
     scale = 10**_DIGITS
     whole = {name: math.floor(weight * scale) for name, weight in weights.items()}
     if sum(whole.values()) >= scale:

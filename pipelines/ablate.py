@@ -1,4 +1,4 @@
-"""What each rule and each source is worth: heads trained on the mixture as it is, and with one thing taken away."""
+"""What each rule and each source is worth: heads trained on the mixture, and on it with one thing taken away."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def ablate(store: Store, recipe: Recipe) -> dict[str, Any]:
     missing = [name for name in ("test", "validation") if name not in recipe.splits]
     if missing:
         raise RecipeError(
-            f"{recipe.name}: an ablation needs the splits test and validation, found {', '.join(recipe.splits) or 'none'}; "
-            f"add splits = {{ validation = 0.05, test = 0.15 }}"
+            f"{recipe.name}: an ablation needs the splits test and validation, found "
+            f"{', '.join(recipe.splits) or 'none'}; add splits = {{ validation = 0.05, test = 0.15 }}"
         )
     reached, rows = _compared(store, recipe)
     facts = {"accuracy": reached, "rows": [asdict(row) for row in rows], "made_from": inputs}
@@ -86,14 +86,18 @@ def _compared(store: Store, recipe: Recipe) -> tuple[dict[str, float], list[Row]
     pool = _pool(store, recipe)
     others = {name: pair for name, pair in variants(recipe).items() if _trains(pool, name)}
     stop = np.flatnonzero((pool.table["split"] == "validation").to_numpy())
-    held = np.flatnonzero(pool.table.select(pl.col("held_out") | (pl.col("split") == "test").fill_null(False)).to_series())
+    held = np.flatnonzero(
+        pool.table.select(pl.col("held_out") | (pl.col("split") == "test").fill_null(False)).to_series()
+    )
     recipes = {WHOLE: recipe, **{name: one for name, (_, one) in others.items()}}
     sets = {name: _training_set(pool, stop, steps.decided(store, one).rows) for name, one in recipes.items()}
     right = []
     for number in range(recipe.search.seeds):
         heads = fit_heads(pool.pairs, list(sets.values()), stop, HeadsSettings(seed=recipe.seed + number))
         right.append(won(margins(pool.pairs, heads, held)))
-    judged = {name: _measured(pool, held, np.stack([one[place] for one in right])) for place, name in enumerate(sets)}
+    judged = {
+        name: _measured(pool, held, np.stack([one[place] for one in right])) for place, name in enumerate(sets)
+    }
     whole = judged[WHOLE]
     rows = []
     for name, (kind, _) in others.items():
@@ -109,7 +113,9 @@ def _pool(store: Store, recipe: Recipe) -> Pool:
     """Every pair that trials look at as it came, with its split; benchmarks have none. `longer` is the difference
     in characters."""
     bare = {name: given.model_copy(update={"weight": None, "cap": None}) for name, given in recipe.sources.items()}
-    found = replace(recipe, sources=bare, size=None, temperature=1.0, modality_ratio=None, rules={}, licences=Licences())
+    found = replace(
+        recipe, sources=bare, size=None, temperature=1.0, modality_ratio=None, rules={}, licences=Licences()
+    )
     split = steps.decided(store, found).rows.select(*KEY, "split")
     lengths = steps.signals(store, recipe, "length_bias").select(
         "pair_id", longer=pl.col("chosen_chars").cast(pl.Int64) - pl.col("rejected_chars").cast(pl.Int64)
@@ -167,7 +173,9 @@ def _said(gain: Gain | None) -> str:
 
 def table(facts: Mapping[str, Any]) -> str:
     """The result as a Markdown table."""
-    reached = " | ".join(f"{facts['accuracy'][name]:.3f}" if name in facts["accuracy"] else "" for name in MEASURES)
+    reached = " | ".join(
+        f"{facts['accuracy'][name]:.3f}" if name in facts["accuracy"] else "" for name in MEASURES
+    )
     lines = [
         "| without | pairs trained on | as found | balanced over length | benchmarks |",
         "|---|---|---|---|---|",
@@ -183,6 +191,8 @@ def plots(facts: Mapping[str, Any]) -> dict[str, bytes]:
     """Balanced accuracy that each rule and source adds, with intervals."""
     gains = [row["balanced"] for row in facts["rows"]]
     drawn = trial_plots.worth(
-        [row["name"] for row in facts["rows"]], [gain for gain, _, _ in gains], [(low, high) for _, low, high in gains]
+        [row["name"] for row in facts["rows"]],
+        [gain for gain, _, _ in gains],
+        [(low, high) for _, low, high in gains],
     )
     return {"ablation": drawn}

@@ -44,7 +44,9 @@ def search(context: dg.AssetExecutionContext, store: StoreResource, mixture: Mix
             "mixtures tried": len(found["tried"]),
             "accuracy of the proposal": found["accuracy"]["proposal"],
             **{f"gain over {name}": gain for name, gain in gains.items()},
-            "weights": looks.table([{"source": name, "weight": round(share, 4)} for name, share in weights.items()]),
+            "weights": looks.table(
+                [{"source": name, "weight": round(share, 4)} for name, share in weights.items()]
+            ),
             "recipe": dg.MetadataValue.path(found["recipe"]),
             "searched now": found["changed"],
             "plots": dg.MetadataValue.md(looks.as_markdown(searching.plots(found))),

@@ -68,7 +68,10 @@ def search(pool: Pool, settings: SearchRecipe, seed: int, heads: HeadsSettings |
     right = _trained(pool, parts, proportions, rows, settings, heads)
     deciding = np.arange(len(rows)) < len(parts.measure)
     measured = np.array(
-        [accuracy(outcomes(pool, right[:, place, deciding], parts.measure, trusted)) for place in range(len(tried))]
+        [
+            accuracy(outcomes(pool, right[:, place, deciding], parts.measure, trusted))
+            for place in range(len(tried))
+        ]
     )
     surrogate = Surrogate.fitted(proportions, measured)
     best = [proportions[place] for place in np.argsort(-measured, kind="stable")[:4]]
@@ -83,7 +86,12 @@ def search(pool: Pool, settings: SearchRecipe, seed: int, heads: HeadsSettings |
 
 
 def _trained(
-    pool: Pool, parts: Parts, proportions: np.ndarray, rows: np.ndarray, settings: SearchRecipe, heads: HeadsSettings
+    pool: Pool,
+    parts: Parts,
+    proportions: np.ndarray,
+    rows: np.ndarray,
+    settings: SearchRecipe,
+    heads: HeadsSettings,
 ) -> np.ndarray:
     """How heads on these mixtures judge `rows`: [seeds, mixtures, rows]."""
     right = []
@@ -106,9 +114,7 @@ def _confirm(
     """The first mixture against the others with heads of new seeds, on pairs that had no part in choosing it."""
     heads = replace(heads, seed=heads.seed + _FRESH)
     right = _trained(pool, parts, np.array(list(mixtures.values())), parts.confirm, settings, heads)
-    found = {
-        name: outcomes(pool, right[:, place], parts.confirm, trusted) for place, name in enumerate(mixtures)
-    }
+    found = {name: outcomes(pool, right[:, place], parts.confirm, trusted) for place, name in enumerate(mixtures)}
     first = next(iter(found.values()))
     against = {name: difference(first, one) for name, one in list(found.items())[1:]}
     return against, {name: accuracy(one) for name, one in found.items()}

@@ -20,8 +20,8 @@ SIDES = ["chosen_id", "rejected_id"]
 
 @dataclass(frozen=True)
 class Pool:
-    """`table` has a row per pair: `source, pair_id, group_id, held_out` (its source never trains), `soft_label` and
-    `weight` (null: certain, and one). `pairs` are their frozen features, in the same order."""
+    """`table` has a row per pair: `source, pair_id, group_id, held_out` (its source never trains), `soft_label`
+    and `weight` (null: certain, and one). `pairs` are their frozen features, in the same order."""
 
     table: pl.DataFrame
     pairs: FrozenPairs

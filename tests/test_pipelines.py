@@ -56,7 +56,9 @@ def test_every_source_and_filter_is_an_asset_of_its_own():
     fixed = {"pairs", "rewards", "mixture", "published", "reward_model", "evaluation", "report"}
     fixed |= {"features", "search", "ablation"}
     assert keys == {*sources.names(), *filters.names(), *fixed}
-    assert {"demo", "ingest", "curate", "train", "search", "ablate"} <= {job.name for job in defs.resolve_all_job_defs()}
+    assert {"demo", "ingest", "curate", "train", "search", "ablate"} <= {
+        job.name for job in defs.resolve_all_job_defs()
+    }
 
 
 def test_the_code_location_loads_without_the_heavy_packages():

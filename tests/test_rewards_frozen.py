@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-
 from test_rewards_transformers import item, solid, text_backbone, vision_backbone  # noqa: F401
 
 from pairs.errors import PrefmillError
@@ -60,7 +59,9 @@ def test_the_kept_states_are_those_of_the_completions(store, pairs):
     extractor = frozen.EmbeddedStates()
     frozen.extract(store, extractor, completions_of(pairs), progress=False)
     row = pairs.collect().row(7, named=True)
-    rows, states = frozen.states_of(store, extractor.fingerprint, pl.Series([row["chosen_id"], row["rejected_id"]]))
+    rows, states = frozen.states_of(
+        store, extractor.fingerprint, pl.Series([row["chosen_id"], row["rejected_id"]])
+    )
     place = rows.filter(pl.col("completion_id") == row["chosen_id"])["row"][0]
     item = Item(row["chosen_id"], row["prompt"], row["chosen"])
     assert states.shape == (2, DENSE_WIDTH)
@@ -97,4 +98,8 @@ def test_a_backbone_gives_the_state_of_the_last_real_token(kind, request):
         with torch.no_grad():
             alone = model(**extractor.encoder.encode([one]), use_cache=False).last_hidden_state[0, -1]
         assert np.allclose(found[place], alone.numpy(), atol=1e-5)
-    assert extractor.fingerprint == frozen.load_extractor(str(folder)).fingerprint != frozen.EmbeddedStates.fingerprint
+    assert (
+        extractor.fingerprint
+        == frozen.load_extractor(str(folder)).fingerprint
+        != frozen.EmbeddedStates.fingerprint
+    )

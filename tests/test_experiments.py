@@ -1,0 +1,180 @@
+"""The jobs `search` and `ablate` on small sources: recipe, plots, table, and a second run that does nothing."""
+
+from __future__ import annotations
+
+import tomllib
+
+import numpy as np
+import pytest
+
+from pairs.errors import RecipeError
+from pairs.store import Store
+from pipelines import ablate, notes, searching, steps
+
+SOURCE = """
+from pairs.schema import Pair
+from sources._source import Source
+source = Source(repo="github:a/b", revision=None, files={{"train": ("rows.jsonl",)}}, licence="MIT",
+                label_source="human", role="{role}",
+                example={{"prompt": "Why?", "chosen": "So it is.", "rejected": "Because."}})
+def pairs(row):
+    yield Pair(prompt=row["prompt"], chosen=row["chosen"], rejected=row["rejected"])
+"""
+RECIPE = """# mine
+seed = 17
+splits = {{ validation = 0.15, test = 0.25 }}
+[sources.sound]
+path = "{root}/sound"
+[sources.plain]
+path = "{root}/plain"
+[sources.turned]
+path = "{root}/turned"
+[sources.judge]
+path = "{root}/judge"
+[rules.duplicates]
+[rules.length_bias]
+policy = "cap"
+[search]
+trials = 24
+seeds = 2
+trial_pairs = 600
+"""
+WORDS = [
+    "river",
+    "stone",
+    "window",
+    "paper",
+    "garden",
+    "copper",
+    "winter",
+    "candle",
+    "ladder",
+    "bridge",
+    "forest",
+    "metal",
+]
+
+
+def rows(count, seed, turned=False, wrong=0.3):
+    """The better answer is polite, but for a share of wrong labels; lengths say nothing."""
+    chance = np.random.default_rng(seed)
+    for number in range(count):
+        words = [" ".join(chance.choice(WORDS, chance.integers(5, 12))) for _ in range(2)]
+        sides = [f"{words[0]}, thank you, I am happy to help.", f"{words[1]} no no no no no no!"]
+        chosen, rejected = reversed(sides) if turned else sides
+        if chance.random() < wrong:
+            chosen, rejected = rejected, chosen
+        yield {"prompt": f"Question {seed} {number}?", "chosen": chosen, "rejected": rejected}
+
+
+@pytest.fixture
+def mine(tmp_path, toy_source):
+    import orjson
+
+    sizes = {"sound": 240, "plain": 160, "turned": 240, "judge": 200}
+    for place, (name, count) in enumerate(sizes.items()):
+        toy_source(name, SOURCE.format(role="benchmark" if name == "judge" else "train"))
+        (tmp_path / name).mkdir()
+        wrong = {"turned": 0.05, "judge": 0.0}.get(name, 0.3)
+        lines = [orjson.dumps(row) for row in rows(count, place, name == "turned", wrong)]
+        (tmp_path / name / "rows.jsonl").write_bytes(b"\n".join(lines))
+    file = tmp_path / "mine.toml"
+    file.write_text(RECIPE.format(root=tmp_path))
+    return file
+
+
+def prepared(tmp_path, file):
+    """A store with the sources, all signals and the features, and the recipe."""
+    import filters
+
+    store, recipe = Store(tmp_path / "store"), steps.load_recipe(str(file))
+    for name in recipe.sources:
+        steps.ingest(store, recipe, name)
+    for name in ["groups", *(name for name in filters.names() if name != "groups")]:
+        steps.signal(store, recipe, name)
+    searching.features(store, recipe)
+    return store, recipe
+
+
+def test_the_search_writes_a_recipe_that_runs(tmp_path, mine):
+    store, recipe = prepared(tmp_path, mine)
+    found = searching.search(store, recipe)
+    assert found["changed"]
+    assert found["trusted"] == ["judge"]
+    assert dict(zip(found["sources"], found["proposal"], strict=True))["turned"] < 1 / 3
+    assert found["accuracy"]["proposal"] > max(0.8, found["accuracy"]["uniform"])
+    path = searching.recipe_path(store, recipe)
+    proposed = steps.load_recipe(str(path))
+    weights = {name: given.weight for name, given in proposed.sources.items() if given.weight}
+    assert 0.99 < sum(weights.values()) < 1
+    assert "judge" in proposed.sources
+    assert list(proposed.rules) == ["duplicates", "length_bias"]
+    assert "# mine" in path.read_text()
+    assert steps.decided(store, proposed).counts.rows > 0
+    pngs = sorted(file.name for file in path.parent.glob("*.png"))
+    assert pngs == ["mine_predicted.png", "mine_source_table.png", "mine_weights.png"]
+    assert searching.features(store, recipe).scored == 0
+    assert not searching.search(store, recipe)["changed"]
+
+
+def test_held_out_sources_never_train_and_leave_the_recipe(tmp_path, mine):
+    mine.write_text(mine.read_text() + 'held_out = ["plain"]\n')
+    store, recipe = prepared(tmp_path, mine)
+    pool = searching.pool(store, recipe)
+    assert pool.sources(held_out=False) == ["sound", "turned"]
+    assert pool.sources(held_out=True) == ["judge", "plain"]
+    assert searching.search(store, recipe)["trusted"] == ["judge", "plain"]
+    table = tomllib.loads(searching.recipe_path(store, recipe).read_text())
+    assert "plain" not in table["sources"]
+    assert "search" not in table
+
+
+def test_the_ablation_shows_what_a_bad_source_costs(tmp_path, mine):
+    store, recipe = prepared(tmp_path, mine)
+    done = ablate.ablate(store, recipe)
+    names = {"rule duplicates", "rule length_bias", "all rules", "source sound", "source plain", "source turned"}
+    found = {row["name"]: row for row in done["rows"]}
+    assert set(found) == names
+    gain, low, high = found["source turned"]["benchmarks"]
+    assert low <= gain <= high < 0
+    assert found["source turned"]["benchmarks"][0] < found["source sound"]["benchmarks"][0]
+    whole = steps.decided(store, recipe).rows.filter(split="train").height
+    assert found["rule duplicates"]["rows"] == whole  # there is none to drop
+    assert found["rule duplicates"]["as_found"] == [0, 0, 0]
+    assert found["source turned"]["rows"] < whole
+    text = store.path("reports", "mine_ablation.md").read_text()
+    assert all(name in text for name in names)
+    assert not ablate.ablate(store, recipe)["changed"]
+    assert notes.read(store, "ablated", "mine")["rows"] == done["rows"]
+
+
+def test_an_ablation_without_splits_says_what_to_add(tmp_path, mine):
+    mine.write_text(mine.read_text().replace("splits = { validation = 0.15, test = 0.25 }", ""))
+    store, recipe = prepared(tmp_path, mine)
+    with pytest.raises(RecipeError, match=r"needs the splits test and validation, found none; add splits"):
+        ablate.ablate(store, recipe)
+
+
+def test_a_name_in_search_that_is_no_source_is_an_error(mine):
+    mine.write_text(mine.read_text() + 'trusted = ["judg"]\n')
+    with pytest.raises(RecipeError, match=r"\[search\] names 'judg', which is no source.*did you mean 'judge'"):
+        steps.load_recipe(str(mine))
+
+
+def test_the_search_table_changes_nothing_of_the_mixture(mine):
+    before = steps.load_recipe(str(mine)).fingerprint
+    mine.write_text(mine.read_text().replace("trials = 24", "trials = 25"))
+    assert steps.load_recipe(str(mine)).fingerprint == before
+
+
+@pytest.mark.slow
+def test_both_jobs_run_from_the_native_files(tmp_path, mine):
+    from pipelines import defs
+
+    root = tmp_path / "store"
+    resources = {"store": {"config": {"root": str(root)}}, "mixture": {"config": {"path": str(mine)}}}
+    for job in ("search", "ablate"):
+        assert defs.resolve_job_def(job).execute_in_process({"resources": resources}).success
+    reports = sorted(file.name for file in (root / "reports").iterdir())
+    assert "mine_searched.toml" in reports
+    assert "mine_ablation.png" in reports
