@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_the_search_writes_a_recipe_that_runs(tmp_path, mine):
     assert "judge" in proposed.sources
     assert list(proposed.rules) == ["duplicates", "length_bias"]
     assert "# mine" in path.read_text()
-    assert steps.decided(store, proposed).counts.rows > 0
+    assert steps.decided(store, replace(proposed, name=recipe.name)).counts.rows > 0
     pngs = sorted(file.name for file in path.parent.glob("*.png"))
     assert pngs == ["mine_predicted.png", "mine_source_table.png", "mine_weights.png"]
     assert searching.features(store, recipe).scored == 0
