@@ -11,7 +11,7 @@ from pipelines.resources import MixtureFile, StoreResource
 
 _TRAINING = dg.AssetSelection.assets("reward_model", "evaluation", "report")
 _INGEST = dg.AssetSelection.assets(*read_sources.keys)
-_EXPERIMENTS = dg.AssetSelection.assets("features", "search", "ablation")
+_EXPERIMENTS = dg.AssetSelection.assets("features", "weights", "ablation")
 _DEMO = dg.AssetSelection.all() - _EXPERIMENTS
 _CURATION = _DEMO - dg.AssetSelection.assets("reward_model", "evaluation")
 
@@ -25,13 +25,13 @@ def _job(name: str, selection: dg.AssetSelection, description: str):
 defs = dg.Definitions(
     assets=[read_sources, *curate.signals, curate.rewards, curate.mixture, curate.published,
             train.reward_model, train.evaluation, train.report, experiments.features,
-            experiments.search, experiments.ablation],
+            experiments.weights, experiments.ablation],
     jobs=[
         _job("demo", _DEMO, "Everything, on generated native files with planted defects."),
         _job("ingest", _INGEST, "Read the mixture's sources into the store."),
         _job("curate", _CURATION, "From native files to the published mixture and its report."),
         _job("train", _TRAINING, "Train and evaluate on the published mixture."),
-        _job("search", dg.AssetSelection.assets("search").upstream(),
+        _job("search", dg.AssetSelection.assets("weights").upstream(),
              "From native files to a recipe with the weights that a search proposes."),
         _job("ablate", dg.AssetSelection.assets("ablation").upstream(),
              "From native files to what each rule and each source is worth."),

@@ -29,7 +29,7 @@ def features(
 
 
 @dg.asset(deps=["features", *filters.names()], group_name=GROUP, kinds={"pytorch"})
-def search(context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
+def weights(context: dg.AssetExecutionContext, store: StoreResource, mixture: MixtureFile) -> dg.MaterializeResult:
     """Weights of the sources, found by training one small head per mixture: each source alone, all without it, and
     random mixtures, from which a surrogate proposes one. The proposal is confirmed on pairs that decided nothing
     and written as a recipe that can be run."""
@@ -38,14 +38,14 @@ def search(context: dg.AssetExecutionContext, store: StoreResource, mixture: Mix
     gains = {name: f"{gain:+.3f} ({low:+.3f} to {high:+.3f})" for name, (gain, low, high) in
              found["confirmed"].items()}  # fmt: skip
     context.log.info(f"search: {', '.join(f'{gain} over {name}' for name, gain in gains.items())}")
-    weights = dict(zip(found["sources"], found["proposal"], strict=True))
+    shares = dict(zip(found["sources"], found["proposal"], strict=True))
     return dg.MaterializeResult(
         metadata={
             "mixtures tried": len(found["tried"]),
             "accuracy of the proposal": found["accuracy"]["proposal"],
             **{f"gain over {name}": gain for name, gain in gains.items()},
             "weights": looks.table(
-                [{"source": name, "weight": round(share, 4)} for name, share in weights.items()]
+                [{"source": name, "weight": round(share, 4)} for name, share in shares.items()]
             ),
             "recipe": dg.MetadataValue.path(found["recipe"]),
             "searched now": found["changed"],

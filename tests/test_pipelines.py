@@ -54,7 +54,7 @@ def test_every_source_and_filter_is_an_asset_of_its_own():
 
     keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
     fixed = {"pairs", "rewards", "mixture", "published", "reward_model", "evaluation", "report"}
-    fixed |= {"features", "search", "ablation"}
+    fixed |= {"features", "weights", "ablation"}
     assert keys == {*sources.names(), *filters.names(), *fixed}
     assert {"demo", "ingest", "curate", "train", "search", "ablate"} <= {
         job.name for job in defs.resolve_all_job_defs()
