@@ -64,15 +64,15 @@ class BackboneStates:
 
         import rewards.vision  # noqa: F401  registers our model with transformers
         from rewards.collate import Encoder
-        from rewards.sequence import _dtype_and_device, _fingerprint
+        from rewards.sequence import dtype_and_device, fingerprint_of
 
-        dtype, device = _dtype_and_device()
+        dtype, device = dtype_and_device()
         model = AutoModel.from_pretrained(path, dtype=dtype, use_safetensors=True, trust_remote_code=False)
         backbone = getattr(model, "backbone", model).to(device).eval()
         self.encoder = Encoder.load(
             path, backbone.config, revision=None, max_length=max_length, max_pixels=768 * 28 * 28
         )
-        self.fingerprint = f"frozen-{_fingerprint(path, model, self.encoder)}"
+        self.fingerprint = f"frozen-{fingerprint_of(path, model, self.encoder)}"
         self.width = int(backbone.config.get_text_config().hidden_size)
         self._backbone, self._no_grad = backbone, torch.no_grad
 
