@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -20,11 +21,12 @@ def rules() -> dict[str, type[BaseModel]]:
     return {name: module.Rule for name, module in modules.items() if hasattr(module, "rule")}
 
 
-def run_signal(name: str, tables: Mapping[str, pl.LazyFrame]) -> pa.Table:
+def run_signal(name: str, tables: Mapping[str, Any]) -> pa.Table:
     """The signal of one filter, one row per pair_id, sorted by it, with the columns of its `SIGNAL`.
 
-    `tables` holds at least the tables that the parameters of `signal` name. Every column but pair_id is stored
-    as nullable: a missing value in a column that must not miss is `decide`'s to judge.
+    `tables` holds at least what the parameters of `signal` name: tables as lazy frames, and `read_media`, which
+    turns rows of the media table into {media_id: bytes} as `Store.read_media` does. Every column but pair_id is
+    stored as nullable: a missing value in a column that must not miss is `decide`'s to judge.
     """
     module = filters.load(name)
     wanted = tuple(inspect.signature(module.signal).parameters)

@@ -15,6 +15,7 @@ import numpy as np
 _BITS = 64
 _MOST_BLOCKS = 4  # equal ones at once: more cost more sorting than they save comparing
 _SORTING = 2.0  # cost of sorting one row, in comparisons
+_ACROSS = 1 << 20  # hashes looked up at once
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 Close = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -42,12 +43,54 @@ def close_pairs(hashes: np.ndarray, distance: int, labels: np.ndarray | None = N
         yield from _compared(keys, row_bits, hashes, distance, labels, passed)
 
 
+def close_across(left: np.ndarray, right: np.ndarray, distance: int) -> Iterator[Close]:
+    """Pairs of places in `left` and in `right` (uint64, each without repeats) whose hashes differ in at most
+    `distance` bits (0 to 32): arrays left, right (int64) and how many bits. A pair may come more than once.
+    """
+    if not len(left) or not len(right):
+        return
+    masks, kept = _cheapest(len(left) + len(right), float(len(left)) * len(right), distance)
+    for chosen in combinations(range(len(masks)), kept):
+        equal = np.bitwise_or.reduce(masks[list(chosen)], initial=np.uint64(0))
+        order = np.argsort(left & equal, kind="stable")
+        keys = (left & equal)[order]
+        for first in range(0, len(right), _ACROSS):
+            part = right[first : first + _ACROSS]
+            begin = np.searchsorted(keys, part & equal)
+            count = np.searchsorted(keys, part & equal, side="right") - begin
+            yield from _across(left, order, part, begin, count, distance, first)
+
+
+def _across(
+    left: np.ndarray,
+    order: np.ndarray,
+    part: np.ndarray,
+    begin: np.ndarray,
+    count: np.ndarray,
+    distance: int,
+    first: int,
+) -> Iterator[Close]:
+    """Holds each of `part` against the `count` places of `order` from `begin` on, one each at a time."""
+    at = np.flatnonzero(count)
+    step = 0
+    while len(at):
+        row = order[begin[at] + step]
+        bits = np.bitwise_count(left[row] ^ part[at])
+        hit = bits <= distance
+        if hit.any():
+            yield row[hit], first + at[hit], bits[hit]
+        step += 1
+        at = at[count[at] > step]
+
+
 def _blocks(hashes: np.ndarray, distance: int, labels: np.ndarray | None) -> tuple[np.ndarray, int]:
+    sizes = np.array([len(hashes)]) if labels is None else np.unique(labels, return_counts=True)[1]
+    return _cheapest(len(hashes), float((sizes.astype(np.float64) ** 2).sum() / 2), distance)
+
+
+def _cheapest(count: int, pairs: float, distance: int) -> tuple[np.ndarray, int]:
     """Masks of the blocks (uint64), and how many of them are compared at once: what looks cheapest if bits are
-    even and independent."""
-    count = len(hashes)
-    sizes = np.array([count]) if labels is None else np.unique(labels, return_counts=True)[1]
-    pairs = float((sizes.astype(np.float64) ** 2).sum() / 2)
+    even and independent, to find the near ones of `pairs` pairs among `count` hashes."""
 
     def cost(kept: int) -> float:
         left = pairs / 2 ** (_BITS * kept / max(distance + kept, 1))

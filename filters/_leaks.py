@@ -7,6 +7,7 @@ import polars as pl
 from filters._matcher import ENOUGH_WORDS, Matcher
 
 PARTS = ("prompt", "chosen", "rejected", "picture")
+RANK = pl.col("part").replace_strict(PARTS, range(len(PARTS)), return_dtype=pl.Int64)
 _OPENING_WORDS = 3  # of a prompt that a dialogue begins with
 _COMPLETION_WORDS = 16  # fewer, and strangers say the same
 _GENERIC = 3  # pictures asked about, or prompts answered, by one text: it says nothing about a single one
@@ -18,15 +19,18 @@ class Leaks:
 
     Both come as frames with source, pair_id; prompt, opening (the first turn of a dialogue, else null), chosen,
     rejected as texts; media (the ids of the prompt's pictures as one text) and pictures (list of all ids).
+    `copies` are pictures of training pairs made from a benchmark's picture: `_altered.ALTERED`.
     """
 
-    def __init__(self, benchmark: pl.DataFrame) -> None:
+    def __init__(self, benchmark: pl.DataFrame, copies: pl.DataFrame) -> None:
         named = benchmark.rename({"source": "benchmark", "pair_id": "benchmark_pair"})
         self._prompts, self._asked = _matcher(named, ["prompt"], prompts=True)
         self._completions, self._answered = _matcher(named, ["chosen", "rejected"], prompts=False)
         prompts = self._asked.select("benchmark_pair", asked="fixed").unique()
         self._answered = self._answered.join(prompts, on="benchmark_pair")
         self._shown = _first(named.explode("pictures").rename({"pictures": "picture"}), "picture")
+        same = self._shown.select("picture", known="picture", similarity=pl.lit(1.0)).unique()
+        self._known = pl.concat([same, copies])
         self._uses: list[pl.DataFrame] = []
         self._pictures: list[pl.DataFrame] = []
         self.add(benchmark.clear())  # the columns, should nothing follow
@@ -43,18 +47,16 @@ class Leaks:
         )
         self._uses.append(uses)
         shown = pairs.select("pair_id", picture="pictures").explode("picture")
-        self._pictures.append(shown.join(self._shown.select("picture").unique(), on="picture", how="semi"))
+        self._pictures.append(shown.join(self._known, on="picture", how="semi"))
 
     def find(self) -> pl.DataFrame:
-        """The worst hit of each training pair with each benchmark, sorted by pair_id and benchmark: the columns of
-        `_HIT`, and all training pairs that were added as rows without a benchmark.
+        """The worst hit of each training pair with each benchmark by each part, sorted by pair_id, benchmark and
+        how bad: the columns of `_HIT`, and the training pairs without a hit as rows without a benchmark.
         """
         uses = pl.concat(self._uses).sort("pair_id", "prompt").unique("pair_id", keep="first", maintain_order=True)
         hits = pl.concat([self._prompt_hits(uses), self._completion_hits(uses), self._picture_hits()])
-        worst = (
-            hits.with_columns(rank=pl.col("part").replace_strict(PARTS, range(len(PARTS)), return_dtype=pl.Int64))
-            .sort("pair_id", "benchmark", -pl.col("similarity"), "rank", "benchmark_pair")
-            .unique(["pair_id", "benchmark"], keep="first", maintain_order=True)
+        worst = hits.sort("pair_id", "benchmark", -pl.col("similarity"), RANK, "benchmark_pair").unique(
+            ["pair_id", "benchmark", "part"], keep="first", maintain_order=True
         )
         return uses.select("pair_id").join(
             worst.select(_HIT), on="pair_id", how="left", maintain_order="left_right"
@@ -104,8 +106,9 @@ class Leaks:
         )
 
     def _picture_hits(self) -> pl.DataFrame:
-        hits = pl.concat(self._pictures).join(self._shown, on="picture")
-        return hits.with_columns(part=pl.lit("picture"), similarity=pl.lit(1.0)).select(_HIT)
+        known = pl.concat(self._pictures).join(self._known, on="picture").drop("picture")
+        hits = known.join(self._shown, left_on="known", right_on="picture")
+        return hits.with_columns(part=pl.lit("picture")).select(_HIT)
 
 
 def _matcher(benchmark: pl.DataFrame, columns: list[str], prompts: bool) -> tuple[Matcher, pl.DataFrame]:

@@ -114,3 +114,12 @@ def image_size(data: bytes) -> tuple[int, int]:
     """Height and width of a checked picture, from its header alone: upright pictures only, as they are stored."""
     with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
         return picture.height, picture.width
+
+
+def thumbnail(data: bytes, side: int) -> np.ndarray:
+    """A checked picture squeezed into a square, decoded at reduced size: RGB `[side, side, 3]` (uint8)."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        picture.draft("RGB", (side, side))
+        # A box averages what it covers; a small picture is only stretched.
+        smooth = Image.Resampling.BOX if min(picture.size) >= side else Image.Resampling.BILINEAR
+        return np.asarray(picture.convert("RGB").resize((side, side), smooth))

@@ -102,7 +102,7 @@ def _inputs(store: Store, recipe: Recipe, *more: str) -> str:
 
 
 def reads(name: str) -> tuple[str, ...]:
-    """The tables that a filter's signal reads."""
+    """What a filter's signal reads: tables, and `read_media` for the bytes of pictures."""
     return tuple(inspect.signature(filters.load(name).signal).parameters)
 
 
@@ -116,7 +116,7 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
     known = store.facts(table, recipe.name)
     if known.get("fingerprint") == fingerprint:
         return Signals(int(known["rows"]), changed=False)
-    tables = {"pairs": pairs(store, recipe)}
+    tables: dict[str, Any] = {"pairs": pairs(store, recipe), "read_media": store.read_media}
     if "groups" in wanted:
         tables["groups"] = signals(store, recipe, "groups")
     if "rewards" in wanted:

@@ -13,6 +13,7 @@ from filter_frames import pairs, survivors
 
 from filters import _apply
 from filters.contamination import Rule, overlap
+from pairs import store
 from pairs.errors import BadRow
 from pairs.schema import PAIRS, Pair, canonical_pair
 
@@ -25,6 +26,7 @@ OWN = "An answer of the training set that says something entirely different and 
 OTHER = (
     "Yet another answer that shares no run of words at all with the ones that stand above this line in the file"
 )
+MEDIA = pl.from_arrow(store.MEDIA.empty_table())
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("", "n", "rt", "st")]
 
 
@@ -32,23 +34,32 @@ def exam(*rows, images=()):
     return pairs(*rows, images=images).with_columns(role=pl.lit("benchmark"))
 
 
+def run(table, media=MEDIA, files=None):
+    """The signal; `files` are the bytes of the pictures by id."""
+    reads = {"media": media.lazy(), "read_media": lambda rows: {name: files[name] for name in rows["media_id"]}}
+    return pl.from_arrow(_apply.run_signal("contamination", {"pairs": table.lazy(), **reads}))
+
+
 def measured(*tables):
     """The signal of the training pairs."""
     every = pl.concat(tables)
-    signal = pl.from_arrow(_apply.run_signal("contamination", {"pairs": every.lazy()}))
+    signal = run(every)
     assert set(signal["pair_id"]) == set(every["pair_id"])
     return signal.join(every.filter(pl.col("role") == "train"), on="pair_id", how="semi")
 
 
 def test_a_benchmark_s_own_pairs_have_no_hit():
-    signal = pl.from_arrow(_apply.run_signal("contamination", {"pairs": BENCHMARK.lazy()}))
+    signal = run(BENCHMARK)
     assert signal["hits"].to_list() == [[]]
 
 
 def hits(*tables):
-    """(part, similarity) by benchmark of the only training pair."""
+    """(part, similarity) by benchmark of the only training pair; a list of them where it shares several parts."""
     (row,) = measured(*tables)["hits"].to_list()
-    return {hit["benchmark"]: (hit["part"], pytest.approx(hit["similarity"])) for hit in row}
+    found = {}
+    for hit in row:
+        found.setdefault(hit["benchmark"], []).append((hit["part"], pytest.approx(hit["similarity"])))
+    return {name: parts[0] if len(parts) == 1 else parts for name, parts in found.items()}
 
 
 BENCHMARK = exam(("bench", QUESTION, RIGHT, WRONG))
@@ -132,7 +143,8 @@ def test_what_strangers_say_as_well_is_no_leak():
 def test_a_picture_is_found_whatever_is_asked():
     seen = exam(("bench", "What is shown?", RIGHT, WRONG), images=["1" * 32])
     assert hits(pairs(("a", "Count the cats.", OWN, OTHER), images=["1" * 32]), seen) == {"bench": ("picture", 1)}
-    assert hits(pairs(("a", "What is shown?", OWN, OTHER), images=["1" * 32]), seen) == {"bench": ("prompt", 1)}
+    both = {"bench": [("prompt", 1), ("picture", 1)]}
+    assert hits(pairs(("a", "What is shown?", OWN, OTHER), images=["1" * 32]), seen) == both
 
 
 def test_a_prompt_that_fits_any_picture_needs_the_picture():
@@ -157,6 +169,22 @@ def test_the_worst_hit_of_each_benchmark_is_kept_and_the_rule_chooses_among_them
     (made,) = _apply.decide("contamination", seen, signal, Rule(against=["second"])).to_dicts()
     assert (made["reason"], made["by"]) == ("contaminated_chosen", edited["pair_id"][1])
     assert _apply.decide("contamination", seen, signal, Rule(against=["third"])).is_empty()
+
+
+def test_the_rule_may_let_a_shared_picture_with_another_question_pass():
+    seen = exam(("bench", QUESTION, RIGHT, WRONG), images=["1" * 32])
+    table = pairs(("a", "Count the cats.", OWN, OTHER), ("a", QUESTION, OWN, OTHER), images=["1" * 32])
+    signal = measured(table, seen)
+    (first, second), but_pictures = table["pair_id"], ["prompt", "chosen", "rejected"]
+    made = _apply.decide("contamination", survivors(table), signal, Rule())
+    assert dict(made.select("pair_id", "reason").iter_rows()) == {
+        first: "contaminated_picture",
+        second: "contaminated_prompt",
+    }
+    made = _apply.decide("contamination", survivors(table), signal, Rule(parts=but_pictures))
+    assert made["pair_id"].to_list() == [second]
+    (counted,) = overlap(signal, pl.concat([table, seen])).to_dicts()
+    assert (counted["hit"], counted["prompt"], counted["picture"]) == (2, 1, 2)
 
 
 def test_the_threshold_belongs_to_the_rule():
