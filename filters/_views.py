@@ -14,7 +14,7 @@ _CUTS = (0, 1 / 30, 2 / 30, 0.1)  # of an edge, when views are hashed
 _STEPS = 17  # cuts of an edge by 0 to 16 pixels of a thumbnail, when a picture is laid over a view
 _SMALL = 32  # pixels of a side, when pictures are compared
 _LIKE = 0.9  # least correlation of the two in grey
-_HOPELESS = 0.3  # so far apart, moving the edges does not help
+_HOPELESS = 0.4  # so far apart, moving the edges does not help
 # In 256 levels: the noise of strong compression; what it and edges that are half a pixel off make of a cell.
 _NOISE, _MOST = 7.0, 20.0
 _SHARE = 0.3  # of the spread of the pixels: as little as pictures of little contrast may differ
@@ -39,6 +39,9 @@ def _waves() -> np.ndarray:
 _WINDOWS = [(low, 1 - high) for low in _CUTS for high in _CUTS]
 _HASHED = np.stack([_waves() @ _resampling(*window) for window in _WINDOWS])
 _EDGES = np.array([(low / SIDE, 1 - high / SIDE) for low in range(_STEPS) for high in range(_STEPS)])
+# For each window the windows that are tried in its place.
+_EVEN = [np.flatnonzero((np.rint(_EDGES * SIDE).astype(int) % 2 == 0).all(axis=1))] * len(_EDGES)
+_NEAR = [np.flatnonzero(abs(_EDGES - edges).max(axis=1) < 1.5 / SIDE) for edges in _EDGES]
 _LAID = np.stack([_resampling(*edges) for edges in _EDGES])
 _WHOLE = _resampling(0, 1)
 VIEWS = TURNS * len(_WINDOWS) ** 2
@@ -91,23 +94,33 @@ def _turned_edges(edges: list[tuple[float, float]], turn: int) -> tuple[int, int
 
 
 def _laid(picture: np.ndarray, known: np.ndarray, down: int, across: int) -> tuple[int, int, float]:
-    """Moves the edges of a grey view, rows and columns in turn, while the correlation with the picture grows."""
-    wanted = _standard(_WHOLE @ picture @ _WHOLE.T)
-    alike = float((_standard(_LAID[down] @ known @ _LAID[across].T) * wanted).sum())
-    for _ in range(4 if alike >= _HOPELESS else 0):
-        before = down, across
-        scores = (_standard(_LAID @ (known @ _LAID[across].T)) * wanted).sum(axis=(1, 2))
-        down = int(scores.argmax())
-        scores = (_standard((_LAID[down] @ known) @ _LAID.transpose(0, 2, 1)) * wanted).sum(axis=(1, 2))
-        across, alike = int(scores.argmax()), float(scores.max())
-        if (down, across) == before:
-            break
+    """Moves the edges of a grey view, rows and columns in turn, while the correlation with the picture grows: by
+    two pixels at first, then by one.
+    """
+    wanted = _WHOLE @ picture @ _WHOLE.T
+    wanted = wanted - wanted.mean()
+    wanted = wanted / max(float(np.sqrt((wanted**2).sum())), 1e-6)
+    alike = float(_correlations(_LAID[[down]] @ (known @ _LAID[across].T), wanted)[0])
+    for choices in (_EVEN, _NEAR) if alike >= _HOPELESS else ():
+        for _ in range(4):
+            before = down, across
+            rows = choices[down]
+            scores = _correlations(_LAID[rows] @ (known @ _LAID[across].T), wanted)
+            down = int(rows[scores.argmax()])
+            columns = choices[across]
+            scores = _correlations((_LAID[down] @ known) @ _LAID[columns].transpose(0, 2, 1), wanted)
+            across, alike = int(columns[scores.argmax()]), float(scores.max())
+            if (down, across) == before:
+                break
     return down, across, alike
 
 
-def _standard(pixels: np.ndarray) -> np.ndarray:
-    centred = pixels - pixels.mean(axis=(-2, -1), keepdims=True)
-    return centred / np.maximum(np.sqrt((centred**2).sum(axis=(-2, -1), keepdims=True)), 1e-6)
+def _correlations(views: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Of pixels `[n, _SMALL, _SMALL]` with pixels of mean 0 and norm 1: float32 `[n]`."""
+    flat = views.reshape(len(views), -1)
+    spread = np.einsum("ij,ij->i", flat, flat) - flat.sum(axis=1) ** 2 / flat.shape[1]
+    correlations: np.ndarray = flat @ wanted.ravel() / np.sqrt(np.maximum(spread, 1e-6))
+    return correlations
 
 
 def _same_colours(picture: np.ndarray, known: np.ndarray, down: int, across: int) -> bool:
