@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from filters._decisions import decisions
 from filters._similar import first_kept
+
+PRIORITY = "sources in the order in which their pairs stay, before the others, which follow in the recipe's order"
+
+
+def by_priority(survivors: pl.DataFrame, priority: Sequence[str]) -> pl.DataFrame:
+    """Survivors with those of the sources in `priority` first, in that order."""
+    rank = pl.col("source").replace_strict(
+        list(priority), range(len(priority)), default=len(priority), return_dtype=pl.Int64
+    )
+    return survivors.sort(rank, "source_order", "source", "pair_id") if priority else survivors
 
 
 def repeats(

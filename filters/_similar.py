@@ -91,6 +91,20 @@ class Texts:
         return out
 
 
+def least_reached(start: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The least of the places in `start` (int64 `[rows]`) that chains of edges `left` to `right` lead to."""
+    least = start.copy()
+    while True:
+        before = least
+        lower = np.minimum(least[left], least[right])
+        least = least.copy()
+        np.minimum.at(least, least[left], lower)
+        np.minimum.at(least, least[right], lower)
+        least = least[least]
+        if (least == before).all():
+            return least
+
+
 def first_kept(left: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:
     """Who stays when rows 0 to `count` are taken in order and a row goes if it is alike one that stayed.
 

@@ -1,8 +1,14 @@
 """Pairs that ask the same thing, so that no split cuts between them.
 
-Two prompts fall into one group when the words of their user and system turns agree whatever the case, the
-punctuation and the spacing, and they show the same pictures. Replies inside the prompt do not count: a dialogue
-that went another way after the same questions is still the same task.
+Two prompts fall into one group when they show the same pictures, and the words of their user and system turns
+agree whatever the case, the punctuation and the spacing, or nearly: from 20 words on, when they share four
+fifths of their five-word shingles and all numbers and names (words that have a capital inside a sentence).
+Replies inside the prompt do not count: a dialogue that went another way after the same questions is still the
+same task.
+
+A group's id is the least among its prompts' own ids, which are hashes of words and pictures. So a new prompt
+moves no group but the ones that it is near to: it renames a group of k prompts in one case of k + 1, and where
+it joins two groups it renames one of them.
 """
 
 from __future__ import annotations
@@ -12,39 +18,61 @@ import hashlib
 import polars as pl
 import pyarrow as pa
 
+from filters._near_prompts import FEWEST, NearPrompts
+from filters._pair_texts import slices, text
 from pairs.schema import IMAGE_MARK
 
 SIGNAL = pa.schema(
     [pa.field("pair_id", pa.string(), nullable=False), pa.field("group_id", pa.string(), nullable=False)]
 )
+_ASKING = ("user", "system")
+_FIRST_CAPITAL = r"(^|[.!?:\n])([\s\"'(*#-]*)\p{Lu}"
+_KEPT = r"\p{Lu}[\p{L}\p{N}]*|\p{N}+"
 
 
 def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
+    """Reads the pairs twice: in batches for the prompts that are near, then for the ids."""
     # The texts leave the stream before rows are compared: only ids are held in memory.
     prompt = pl.struct("prompt_id", "prompt", "media_ids")
     group_id = prompt.map_batches(_group_ids, return_dtype=pl.String, is_elementwise=True)
-    return pairs.select("pair_id", group_id.alias("group_id")).unique()
+    own = pairs.select("pair_id", group_id.alias("group_id")).unique()
+    near = _near(pairs).lazy()
+    return own.join(near, on="group_id", how="left").select("pair_id", group_id=pl.coalesce("first", "group_id"))
+
+
+def _near(pairs: pl.LazyFrame) -> pl.DataFrame:
+    prompts = NearPrompts()
+    for batch in slices(pairs.select("prompt_id", "prompt", "media_ids", text=text("prompt", _ASKING)), "text"):
+        once = _keyed(batch.unique("prompt_id", maintain_order=True))
+        kept = pl.col("text").str.replace_all(_FIRST_CAPITAL, " ").str.extract_all(_KEPT).list.unique().list.sort()
+        rows = once.select(
+            "group_id", "words", kept=pl.concat_str(kept.list.join(" "), "media", separator="\n").hash()
+        )
+        prompts.add(rows.filter(pl.col("words").str.count_matches(" ") + 1 >= FEWEST))
+    return prompts.find()
 
 
 def _group_ids(prompts: pl.Series) -> pl.Series:
     rows = prompts.struct.unnest()
-    texts = pl.element().filter(pl.element().struct.field("role").is_in(["user", "system"]))
-    once = rows.unique("prompt_id", maintain_order=True).select(
+    keys = _keyed(rows.unique("prompt_id", maintain_order=True))
+    return rows.select("prompt_id").join(keys, on="prompt_id", how="left", maintain_order="left")["group_id"]
+
+
+def _keyed(prompts: pl.DataFrame) -> pl.DataFrame:
+    """Of prompts (prompt_id, prompt, media_ids) also their text, its words, media as one text, and group_id."""
+    texts = pl.element().filter(pl.element().struct.field("role").is_in(_ASKING))
+    once = prompts.select(
         "prompt_id",
         pl.col("prompt").list.eval(texts.struct.field("content")).list.join("\n").alias("text"),
         pl.col("media_ids").list.sort().list.join(" ").alias("media"),
     )
     words = once["text"].str.replace_all(IMAGE_MARK, " ", literal=True).str.replace_all(r"[\p{P}\s]+", " ")
-    keys = once.select(
-        "prompt_id",
-        group_id=pl.Series(
-            # A prompt of punctuation alone has no words; its group is its own text.
-            [_digest(word.strip().casefold() or " ".join(text.split()), media)
-             for word, text, media in zip(words, once["text"], once["media"], strict=True)],
-            dtype=pl.String,
-        ),
-    )  # fmt: skip
-    return rows.select("prompt_id").join(keys, on="prompt_id", how="left", maintain_order="left")["group_id"]
+    # A prompt of punctuation alone has no words; its group is its own text.
+    said = [
+        word.strip().casefold() or " ".join(text.split()) for word, text in zip(words, once["text"], strict=True)
+    ]
+    ids = [_digest(word, media) for word, media in zip(said, once["media"], strict=True)]
+    return once.with_columns(words=pl.Series(said, dtype=pl.String), group_id=pl.Series(ids, dtype=pl.String))
 
 
 def _digest(text: str, media: str) -> str:

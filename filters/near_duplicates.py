@@ -8,14 +8,14 @@ exactly.
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from filters._near_pairs import FLOOR, Found, PairSketches
 from filters._pair_texts import slices, text
-from filters._repeats import repeats
+from filters._repeats import PRIORITY, by_priority, repeats
+from filters._similar import least_reached
 
 _NEAR = pa.struct(
     [("form", pa.string()), ("prompt", pa.float64()), ("chosen", pa.float64()), ("rejected", pa.float64())]
@@ -43,6 +43,7 @@ class Rule(BaseModel, extra="forbid"):
     across_criteria: bool = Field(
         True, description="also drop a pair whose earlier like has another criterion but prefers the same side"
     )
+    priority: list[str] = Field([], description=PRIORITY)
 
 
 def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
@@ -73,6 +74,7 @@ def _contents(pairs: pl.LazyFrame) -> pl.LazyFrame:
 def _frame(found: Found) -> pl.DataFrame:
     ids = found.pair_ids
     form = pl.Series("form", ids.gather(found.form))
+    cluster = least_reached(found.form, found.near["left"].to_numpy(), found.near["right"].to_numpy())[found.form]
     near = found.near.select(
         pl.col("right").alias("place"), near=pl.struct(ids.gather(found.near["left"]).alias("form"), *_PARTS)
     )
@@ -88,33 +90,18 @@ def _frame(found: Found) -> pl.DataFrame:
         .join(worst.rename({"left": "place"}), on="place", how="left", maintain_order="left")
     )
     return pl.DataFrame([ids, form]).with_columns(
-        cluster=ids.gather(_clusters(found)),
+        cluster=ids.gather(cluster),
         near=of_form["near"].fill_null(pl.lit([], of_form["near"].dtype)),
         opposed_by=ids.gather(of_form["right"]),
         opposed_similarity=of_form["similarity"],
     )
 
 
-def _clusters(found: Found) -> np.ndarray:
-    """For each pair the place of the least pair that near-duplicates lead to: int64 `[pairs]`."""
-    least = found.form.copy()
-    left, right = found.near["left"].to_numpy(), found.near["right"].to_numpy()
-    while True:
-        before = least
-        lower = np.minimum(least[left], least[right])
-        least = least.copy()
-        np.minimum.at(least, least[left], lower)
-        np.minimum.at(least, least[right], lower)
-        least = least[least]
-        if (least == before).all():
-            return least[found.form]
-
-
 def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     """Drops `near_duplicate`: a pair alike an earlier one that stays; `by` is that one, `value` the similarity of
     the part that is least alike. Only pairs that were compared with each other drop each other.
     """
-    rows = survivors.with_columns(place=pl.int_range(pl.len()))
+    rows = by_priority(survivors, params.priority).with_columns(place=pl.int_range(pl.len()))
     heads = rows.unique("form", keep="first", maintain_order=True)
     edges = (
         heads.select("place", "near", "criterion")

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from filters._pair_pictures import COUNTS, MOST, near_pairs
 from filters._pair_texts import text
 from filters._pictures import known_hashes, picture_groups
-from filters._repeats import repeats
+from filters._repeats import PRIORITY, by_priority, repeats
 from pairs.errors import PrefmillError
 
 _NEAR = pa.struct([("form", pa.string()), ("distance", pa.int32())])
@@ -40,6 +40,7 @@ class Rule(BaseModel, extra="forbid"):
     image_hamming: int = Field(
         6, ge=0, le=MOST, description="most bits of 64 in which the hashes of two pictures that look alike differ"
     )
+    priority: list[str] = Field([], description=PRIORITY)
 
 
 def signal(pairs: pl.LazyFrame, media: pl.LazyFrame) -> pl.LazyFrame:
@@ -91,7 +92,9 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     """Drops `near_duplicate_images`: a pair near an earlier one that stays; `by` is that one, `value` the most
     bits between two of their pictures.
     """
-    rows = survivors.filter(pl.col("form").is_not_null()).with_columns(place=pl.int_range(pl.len()))
+    rows = by_priority(survivors.filter(pl.col("form").is_not_null()), params.priority).with_columns(
+        place=pl.int_range(pl.len())
+    )
     heads = rows.unique("form", keep="first", maintain_order=True)
     edges = (
         heads.select("place", "near")

@@ -83,6 +83,7 @@ def load_recipe(
     }
     reader.stop()
     reader.check_meaning(top, read_sources)
+    reader.check_named_sources(read_rules, read_sources)
     filled = {name: reader.fill(name, source) for name, source in read_sources.items()}
     reader.stop()
     return Recipe(
@@ -195,6 +196,14 @@ class _Reader:
                 self.wrong(
                     f"licences.allow names {name!r}, but licences.use is 'commercial'; take one of them out"
                 )
+
+    def check_named_sources(self, rules: Mapping[str, BaseModel], sources: Mapping[str, SourceRecipe]) -> None:
+        """A rule that names a source the recipe lacks would decide nothing, without a word."""
+        for rule, params in rules.items():
+            for key in ("against", "priority"):
+                for name in getattr(params, key, ()):
+                    if name not in sources:
+                        self.wrong(f"rules.{rule}.{key} names no source {name!r}{_nearest(name, sources)}")
 
     def fill(self, name: str, source: SourceRecipe) -> SourceRecipe:
         """The source with `${VARIABLE}`s of its path replaced from the environment."""

@@ -28,6 +28,14 @@ def test_the_first_source_of_the_recipe_keeps_the_pair():
         ]
 
 
+def test_a_source_of_priority_keeps_the_pair_whatever_the_recipe_s_order():
+    table = pairs(("a", "q", "yes", "no"), ("b", "q", "yes", "no"), ("c", "q", "yes", "no"))
+    signal, left = judged(table)[0], survivors(table, "abc")
+    for priority, gone in ((["c"], ["a", "b"]), (["b", "a"], ["a", "c"]), (["a"], ["b", "c"])):
+        made = decide("duplicates", left, signal, Rule(priority=priority))
+        assert made["source"].to_list() == gone
+
+
 def test_swapped_labels_are_one_cluster_and_none_of_them_is_dropped():
     table = pairs(("a", "q", "yes", "no"), ("b", "q", "no", "yes"), ("c", "q", "no", "yes"))
     signal, made = judged(table)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 from filter_frames import pairs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters._apply import run_signal
+from pairs.schema import IMAGE_MARK
 
 
 def group_of(prompt, images=()):
@@ -52,6 +54,78 @@ def test_pairs_of_one_prompt_share_a_group_across_sources():
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30).filter(str.strip))
+@given(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30).filter(
+        lambda text: text.strip() and IMAGE_MARK not in text
+    )
+)
 def test_any_text_has_a_group_that_spacing_does_not_change(text):
     assert group_of(text) == group_of(f"  {text} ")
+
+
+LONG = (
+    "i run a small bakery in the old town and every week two or three people ask me whether i could bake bread "
+    "that has no wheat in it, because they cannot stand it, and now i want to know what kind of flour would do for "
+    "a loaf that rises well and stays fresh until the next day, without costing much more than what my other bread "
+    "costs"
+)
+
+
+def groups_of(*prompts, images=()):
+    """The groups of prompts, in their order."""
+    table = pairs(*(("s", prompt, "yes", "no") for prompt in prompts), images=images)
+    made = dict(pl.from_arrow(run_signal("groups", {"pairs": table.lazy()})).iter_rows())
+    return [made[pair_id] for pair_id in table["pair_id"]]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (LONG, LONG.replace("small", "tiny"), True),
+        (LONG, f"{LONG} please and thanks", True),
+        (f"{LONG} for 30 people", f"{LONG} for 40 people", False),
+        (f"{LONG} in Ghent", f"{LONG} in Bruges", False),
+        (f"And now in Ghent {LONG}", f"and now in Ghent {LONG}", True),
+        (LONG, LONG.replace("bread", "cake").replace("loaf", "tart").replace("flour", "sugar"), False),
+        ("tell me how a potter makes a red bowl", "tell me how a potter makes a blue bowl", False),
+        ("now say all of that again but in the style of a very old sailor", "now say all of that again but in the "
+         "style of a very old baker", False),
+    ],
+)  # fmt: skip
+def test_long_prompts_with_a_few_words_changed_are_one_group(one, other, same):
+    first, second = groups_of(one, other)
+    assert (first == second) == same
+
+
+def test_near_prompts_on_other_pictures_are_other_groups():
+    table = [
+        pairs(("s", prompt, "yes", "no"), images=images)
+        for prompt, images in ((LONG, ["1" * 32]), (f"{LONG} today", ["2" * 32]), (f"{LONG} now", ["1" * 32]))
+    ]
+    made = dict(pl.from_arrow(run_signal("groups", {"pairs": pl.concat(table).lazy()})).iter_rows())
+    one, two, three = (made[each["pair_id"][0]] for each in table)
+    assert one == three != two
+
+
+def test_chains_of_near_prompts_are_one_group_named_by_its_least_prompt():
+    spelt = [LONG, *(f"{LONG} {'so it is'[:count]}" for count in (2, 5, 8))]
+    alone = [group_of(prompt) for prompt in spelt]
+    assert set(groups_of(*spelt)) == {min(alone)}
+
+
+def test_new_prompts_leave_the_groups_of_others_as_they_are():
+    strangers = [f"{word} {LONG.replace('bread', word)}" for word in ("cake", "soup", "beer")]
+    before = groups_of(*strangers, "Who sings?")
+    after = groups_of(*strangers, "Who sings?", f"{strangers[0]} indeed", "Who dances?")
+    assert after[1:4] == before[1:]
+    assert after[0] == after[4] == min(group_of(strangers[0]), group_of(f"{strangers[0]} indeed"))
+
+
+def test_the_order_of_rows_and_the_size_of_batches_change_no_group(monkeypatch):
+    spelt = [f"{LONG} {word}" for word in ("yes", "no", "Yes", "maybe so", "or not at all")]
+    table = pairs(*(("s", prompt, "a", "b") for prompt in [*spelt, "Who sings?", LONG.upper()]))
+    expected = run_signal("groups", {"pairs": table.lazy()})
+    monkeypatch.setattr("filters._pair_texts.ROWS", 2)
+    for seed in (1, 2):
+        mixed = table.sample(fraction=1, shuffle=True, seed=seed)
+        assert run_signal("groups", {"pairs": mixed.lazy()}).equals(expected)

@@ -159,6 +159,8 @@ def test_the_earlier_source_stays_whatever_the_ids():
         made = _apply.decide("near_duplicates", survivors(table, order), signal, Rule())
         assert made["source"].to_list() == [gone]
         assert made["reason"].to_list() == ["near_duplicate"]
+        made = _apply.decide("near_duplicates", survivors(table, order), signal, Rule(priority=["b"]))
+        assert made["source"].to_list() == ["a"]
 
 
 def test_copies_find_each_other_when_the_first_of_them_has_gone():

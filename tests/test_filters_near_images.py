@@ -55,6 +55,8 @@ def decided(pairs, order="ab", **params):
 def test_a_pair_on_a_recompressed_picture_is_dropped_and_names_the_one_that_stays():
     assert decided(table(("a", "q", "yes", "no", ["a0"]), ("b", "q", "yes", "no", ["a3"]))) == {1: (0, 3)}
     assert decided(table(("b", "q", "yes", "no", ["a0"]), ("a", "q ", " yes", "no", ["a3"]))) == {0: (1, 3)}
+    both = table(("a", "q", "yes", "no", ["a0"]), ("b", "q", "yes", "no", ["a3"]))
+    assert decided(both, priority=["b"]) == {0: (1, 3)}
 
 
 def test_the_threshold_belongs_to_the_rule():

@@ -15,6 +15,7 @@ SOURCES = ("hh_rlhf", "ultrafeedback", "rlaif_v")
 
 class Duplicates(BaseModel, extra="forbid"):
     text_jaccard: float = 0.8
+    priority: list[str] = []
 
 
 class LengthBias(BaseModel, extra="forbid"):
@@ -134,6 +135,14 @@ def test_each_mistake_is_one_line_that_says_where(tmp_path, change, line):
     found = problems(tmp_path, GOOD.replace(*change, 1))
     assert len(found) == 1
     assert found[0].startswith(line)
+
+
+def test_a_rule_names_only_sources_of_the_recipe(tmp_path):
+    known = GOOD.replace("[rules.duplicates]", '[rules.duplicates]\npriority = ["hh_rlhf"]')
+    assert read(tmp_path, known).rules["duplicates"].priority == ["hh_rlhf"]
+    assert problems(tmp_path, known.replace('["hh_rlhf"]', '["rlaif_v", "hh_rhlf"]')) == [
+        "rules.duplicates.priority names no source 'hh_rhlf'; did you mean 'hh_rlhf'? (known: rlaif_v, hh_rlhf)"
+    ]
 
 
 def test_all_mistakes_of_a_file_are_shown_at_once(tmp_path):
