@@ -65,9 +65,9 @@ def test_any_text_has_a_group_that_spacing_does_not_change(text):
 
 LONG = (
     "i run a small bakery in the old town and every week two or three people ask me whether i could bake bread "
-    "that has no wheat in it, because they cannot stand it, and now i want to know what kind of flour would do for "
-    "a loaf that rises well and stays fresh until the next day, without costing much more than what my other bread "
-    "costs"
+    "that has no wheat in it, because they cannot stand it, and now i want to know what kind of flour would do "
+    "for a loaf that rises well and stays fresh until the next day, without costing much more than what my other "
+    "bread costs"
 )
 
 
