@@ -1,8 +1,8 @@
 """Pairs that stand in several sources: same prompt and media, same completions, same criterion.
 
 The rule keeps the first of them in the order in which `priority`, then the recipe names its sources. Two pairs
-with the same completions and opposite labels are no duplicates: `contradictions` judges them, and neither is dropped
-here. Nor are two criteria on the same completions: they ask different questions.
+with the same completions and opposite labels are no duplicates: `contradictions` judges them, and neither is
+dropped here. Nor are two criteria on the same completions: they ask different questions.
 """
 
 from __future__ import annotations
