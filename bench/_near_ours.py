@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from filters._minhash import bands, candidates
+from filters._minhash import Keys, bands, candidates
 from filters._shingles import words
 from filters._similar import Texts, first_kept
 
@@ -21,10 +21,11 @@ THRESHOLD = 0.8
 
 def kept(file: pq.ParquetFile) -> pa.ChunkedArray:
     """The ids that stay, ascending, of the columns id and text."""
-    texts, keys, numbers = Texts(THRESHOLD), [], []
+    texts, keys, numbers = Texts(THRESHOLD), Keys(), []
     for batch in file.iter_batches(2048, columns=["text"]):
         sketches = texts.add(words(batch["text"]))
-        keys += [bands(sketches.short), bands(sketches.long[sketches.both])]
+        keys.add(bands(sketches.short))
+        keys.add(bands(sketches.long[sketches.both]))
         numbers += [sketches.numbers, sketches.numbers[sketches.both]]
     texts.seal()
     ids = file.read(["id"])["id"]
@@ -34,7 +35,7 @@ def kept(file: pq.ParquetFile) -> pa.ChunkedArray:
     _, first, which = np.unique(texts.forms[order], return_index=True, return_inverse=True)
     is_first = first[which] == np.arange(len(order))
     rows = rank[np.concatenate(numbers)]
-    left, right = candidates(keys, np.where(is_first[rows], rows, -1))
+    left, right = candidates([keys], np.where(is_first[rows], rows, -1))
     alike = texts.similarity(order[left], order[right]) >= THRESHOLD
     stays = is_first & (first_kept(left[alike], right[alike], len(order)) < 0)
     return ids.take(pa.array(order[stays]))

@@ -7,6 +7,8 @@ minimum with probability J, so in a band of r with J to the r.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +20,7 @@ BANDS = 16
 _BIN_BITS = np.uint64(HASH_BITS - 6)
 # By attempt and part: which other part to borrow from.
 _BORROW = (mixed(np.arange(32 * BINS, dtype=np.uint64)) >> np.uint64(58)).astype(np.int64).reshape(32, BINS)
+_AT_ONCE = 1 << 17  # entries
 _NEXT = 3  # neighbours in a bucket that each text is held against
 
 
@@ -57,30 +60,63 @@ def bands(least: np.ndarray) -> np.ndarray:
     return mixed((fours * PLACES[: BINS // BANDS]).sum(axis=2))
 
 
-def candidates(keys: Sequence[np.ndarray], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+class Keys:
+    """Keys in an unnamed temporary file (in the folder that TMPDIR names), to be read back band by band."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(buffering=1 << 20)  # noqa: SIM115  (lives as long as this object)
+        self._sizes: list[int] = []
+
+    def add(self, keys: np.ndarray) -> None:
+        """Put keys `[entries, BANDS]` (uint64) behind the others."""
+        self._file.write(np.ascontiguousarray(keys.T))
+        self._sizes.append(len(keys))
+
+    def band(self, number: int) -> np.ndarray:
+        """The keys of all entries in one band: uint64 `[entries]`."""
+        self._file.flush()
+        out = np.empty(sum(self._sizes), np.uint64)
+        begin = 0
+        for size in self._sizes:
+            place = 8 * (begin * BANDS + number * size)
+            out[begin : begin + size] = np.frombuffer(os.pread(self._file.fileno(), 8 * size, place), np.uint64)
+            begin += size
+        return out
+
+
+def candidates(keys: Sequence[Keys], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of rows that share a key in a band: two int64 arrays, left < right, sorted, each pair once.
 
-    `keys` are arrays `[entries, BANDS]` that follow each other; `rows` int64 `[all entries]` says whose they are,
-    -1 for entries to leave out. In a bucket every row is held against the least and against the `_NEXT` before it,
-    never all against all: a bucket of n costs n, not n squared.
+    The entries of `keys` follow each other; `rows` int64 `[all entries]` says whose they are, -1 for entries to
+    leave out. In a bucket every row is held against the least and against the `_NEXT` before it, never all against
+    all: a bucket of n costs n, not n squared. In memory are one band's keys, and some 10 MB besides.
     """
     bits = np.uint64(max(int(rows.max(initial=1)).bit_length(), 1))
     taken = rows >= 0
     whose = rows[taken].astype(np.uint64)
+    parts = np.uint64(len(whose) // _AT_ONCE + 1)
     pairs = [np.empty(0, np.uint64)]
     for band in range(BANDS if keys else 0):
-        # One band at a time: all keys in one piece would double the memory.
-        key = np.concatenate([each[:, band] for each in keys])[taken]
-        ordered = np.sort(key >> bits << bits | whose)
-        bucket, row = ordered >> bits, ordered & ((np.uint64(1) << bits) - np.uint64(1))
-        new = np.ones(len(row), bool)
-        new[1:] = bucket[1:] != bucket[:-1]
-        head = row[np.maximum.accumulate(np.where(new, np.arange(len(row)), 0))]
-        found = [head[~new] << np.uint64(32) | row[~new]]
-        for step in range(1, _NEXT + 1):
-            same = bucket[step:] == bucket[:-step]
-            found.append(row[:-step][same] << np.uint64(32) | row[step:][same])
-        pairs.append(distinct(np.concatenate(found)))
+        key = np.concatenate([each.band(band) for each in keys])[taken]
+        # A bucket agrees in its upper half, so it lies in one part.
+        part = (key >> np.uint64(32)) * parts >> np.uint64(32)
+        for number in range(int(parts)):
+            here = part == number
+            pairs.append(_neighbours(key[here] >> bits << bits | whose[here], bits))
     packed = distinct(np.concatenate(pairs))
     left, right = (packed >> np.uint64(32)).astype(np.int64), (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
     return left[left != right], right[left != right]
+
+
+def _neighbours(entries: np.ndarray, bits: np.uint64) -> np.ndarray:
+    """Of entries (bucket, then row in the lower `bits`) the pairs of rows to compare, left in the upper half."""
+    ordered = np.sort(entries)
+    bucket, row = ordered >> bits, ordered & ((np.uint64(1) << bits) - np.uint64(1))
+    new = np.ones(len(row), bool)
+    new[1:] = bucket[1:] != bucket[:-1]
+    head = row[np.maximum.accumulate(np.where(new, np.arange(len(row)), 0))]
+    found = [head[~new] << np.uint64(32) | row[~new]]
+    for step in range(1, _NEXT + 1):
+        same = bucket[step:] == bucket[:-step]
+        found.append(row[:-step][same] << np.uint64(32) | row[step:][same])
+    return distinct(np.concatenate(found))

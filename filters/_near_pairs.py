@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from filters._minhash import BINS, PLACES, candidates
+from filters._minhash import BINS, PLACES, Keys, candidates
 from filters._shingles import mixed, words
 from filters._similar import Texts
 
@@ -32,14 +32,15 @@ class Found:
 
 
 class PairSketches:
-    """Takes pairs a batch at a time and keeps some 400 bytes of each."""
+    """Takes pairs a batch at a time and keeps some 200 bytes of each."""
 
     def __init__(self) -> None:
         self._texts = Texts(FLOOR)
         self._ids: list[pl.Series] = []
         self._rows: list[np.ndarray] = []
-        self._keys: list[np.ndarray] = []
-        self._again: list[tuple[np.ndarray, np.ndarray]] = []  # rows, and their keys in the other view
+        self._keys = Keys()
+        self._again: list[np.ndarray] = []  # rows with keys in the other view
+        self._keys_again = Keys()
         self._count = 0
 
     def add(self, batch: pl.DataFrame) -> None:
@@ -61,8 +62,9 @@ class PairSketches:
                 [sketches.numbers[parts], media.view(np.int64), batch["criterion"].to_numpy().view(np.int64)]
             )
         )
-        self._keys.append(_keys(sketches.short, parts, media))
-        self._again.append((self._count + again, _keys(sketches.long, parts[again], media[again])))
+        self._keys.add(_keys(sketches.short, parts, media))
+        self._again.append(self._count + again)
+        self._keys_again.add(_keys(sketches.long, parts[again], media[again]))
         self._count += batch.height
 
     def find(self) -> Found:
@@ -89,8 +91,8 @@ class PairSketches:
         heads = np.flatnonzero(form == np.arange(len(form)))
         place = np.full(self._count, -1, np.int64)
         place[order[heads]] = heads
-        again = [place[rows] for rows, _ in self._again]
-        return candidates([*self._keys, *(keys for _, keys in self._again)], np.concatenate([place, *again]))
+        again = [place[rows] for rows in self._again]
+        return candidates([self._keys, self._keys_again], np.concatenate([place, *again]))
 
     def _compared(
         self, rows: np.ndarray, left: np.ndarray, right: np.ndarray

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from filters._minhash import bands, candidates
+from filters._minhash import Keys, bands, candidates
 from filters._shingles import mixed, words
 from filters._similar import Texts, least_reached
 
@@ -19,7 +19,7 @@ class NearPrompts:
     def __init__(self) -> None:
         self._texts = Texts(SIMILARITY, short=0)
         self._rows: list[pl.DataFrame] = []
-        self._keys: list[np.ndarray] = []
+        self._keys = Keys()
 
     def add(self, batch: pl.DataFrame) -> None:
         """At most `MAX_TEXTS` rows: group_id; words (a text, the same for the same id); kept (UInt64), which
@@ -27,7 +27,7 @@ class NearPrompts:
         """
         sketches = self._texts.add(words(batch["words"].to_arrow()))
         self._rows.append(batch.select("group_id", "kept", number=sketches.numbers))
-        self._keys.append(mixed(bands(sketches.long) + batch["kept"].to_numpy()[:, None]))
+        self._keys.add(mixed(bands(sketches.long) + batch["kept"].to_numpy()[:, None]))
 
     def find(self) -> pl.DataFrame:
         """The groups that are part of a larger one: group_id, and first, the least id of all those that chains of
@@ -40,7 +40,7 @@ class NearPrompts:
         once = rows.sort("group_id", "kept").unique("group_id", keep="first", maintain_order=True)
         place = np.full(rows.height, -1, np.int64)
         place[once["entry"].to_numpy()] = np.arange(once.height)
-        left, right = candidates(self._keys, place)
+        left, right = candidates([self._keys], place)
         number, kept = once["number"].to_numpy(), once["kept"].to_numpy()
         near = self._texts.similarity(number[left], number[right]) >= SIMILARITY
         near &= kept[left] == kept[right]

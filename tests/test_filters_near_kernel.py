@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from filters import _jaccard
 from filters._jaccard import SetFile
-from filters._minhash import bands, candidates, minima
+from filters._minhash import Keys, bands, candidates, minima
 from filters._shingles import MAX_TEXTS, forms, shingle_sets, words
 from filters._similar import SHORT, WIDTH, Texts, first_kept
 
@@ -155,6 +155,29 @@ def test_the_most_texts_at_once_pass():
     assert sets.sizes.tolist() == [2] * MAX_TEXTS
 
 
+def in_file(*parts):
+    keys = Keys()
+    for part in parts:
+        keys.add(part)
+    return keys
+
+
+def test_keys_come_back_from_the_file_by_band():
+    parts = [np.arange(16 * size, dtype=np.uint64).reshape(size, 16) + np.uint64(size) for size in (5, 0, 3)]
+    for band in (0, 7, 15):
+        assert in_file(*parts).band(band).tolist() == np.concatenate(parts)[:, band].tolist()
+
+
+def test_candidates_are_the_same_however_many_entries_are_held_at_once(monkeypatch):
+    keys = np.random.default_rng(4).integers(0, 2**64, (400, 16), np.uint64)[np.arange(3000) % 400]
+    rows = np.where(np.arange(3000) % 7, np.arange(3000), -1)
+    expected = candidates([in_file(keys)], rows)
+    assert len(expected[0]) > 3000
+    monkeypatch.setattr("filters._minhash._AT_ONCE", 50)
+    for one, other in zip(candidates([in_file(keys[:1000]), in_file(keys[1000:])], rows), expected, strict=True):
+        assert one.tolist() == other.tolist()
+
+
 @pytest.mark.parametrize("length", [12, 40, 150])
 def test_texts_alike_become_candidates(length):
     rng = np.random.default_rng(length)
@@ -162,7 +185,7 @@ def test_texts_alike_become_candidates(length):
     copies = [edited(text, rng, max(1, length // 75)) for text in texts]
     kept = Texts(0.8)
     sketches = kept.add(hashed(*map(" ".join, texts + copies)))
-    left, right = candidates([bands(sketches.short)], sketches.numbers)
+    left, right = candidates([in_file(bands(sketches.short))], sketches.numbers)
     found = set(zip(left.tolist(), right.tolist(), strict=True))
     wanted = [number for number in range(1500) if jaccard(texts[number], copies[number]) >= 0.84]
     assert len(wanted) > 1000
@@ -178,7 +201,7 @@ def test_an_empty_set_has_no_minima_and_a_small_one_fills_all():
 
 def test_a_giant_bucket_costs_no_square():
     keys = np.zeros((20_000, 16), np.uint64)
-    left, right = candidates([keys], np.arange(20_000))
+    left, right = candidates([in_file(keys)], np.arange(20_000))
     assert len(left) < 5 * 20_000
     assert set(right.tolist()) == set(range(1, 20_000)), "each is held against an earlier one"
     assert (left < right).all()
