@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 import polars as pl
 
 from filters._hamming import close_across
+from filters._pictures import Read, thumbnails
 from filters._views import SIDE, TURNS, VIEWS, likeness, view_hashes
-from pairs.media import thumbnail
 
-Read = Callable[[pl.DataFrame], dict[str, bytes]]
 _DISTANCE = 10  # bits of 64 between the hash of a picture and that of a view; drawings need them
-_AT_ONCE = 64  # pictures whose files are in memory
-PLACE = ("media_id", "phash", "shard", "row_group", "row")
 ALTERED = pl.Schema({"picture": pl.String, "known": pl.String, "similarity": pl.Float64})
 
 
@@ -26,32 +21,25 @@ def altered(pictures: pl.DataFrame, known: pl.DataFrame, read: Read) -> pl.DataF
     Reads all the known ones, and of the others those whose hash is near that of a view of a known one. Memory
     grows with the known pictures (some 80 KB each), not with the others.
     """
-    thumbnails = dict(_thumbnails(known.drop_nulls("phash"), read))
-    found = _candidates(pictures.drop_nulls("phash"), thumbnails)
-    names = sorted(thumbnails)
+    looks = dict(thumbnails(known.drop_nulls("phash"), read, SIDE))
+    found = _candidates(pictures.drop_nulls("phash"), looks)
+    names = sorted(looks)
+    views = found.rows_by_key("media_id")
     rows: list[tuple[str, str, float]] = []
-    for picture, pixels in _thumbnails(pictures.join(found, on="media_id", how="semi"), read):
+    for picture, pixels in thumbnails(pictures.join(found, on="media_id", how="semi"), read, SIDE):
         alike: dict[str, float] = {}
-        for place, view in found.filter(pl.col("media_id") == picture).select("known", "view").iter_rows():
+        for place, view in views[picture]:
             name = names[place]
-            alike[name] = max(alike.get(name, 0), likeness(pixels, thumbnails[name], view))
+            alike[name] = max(alike.get(name, 0), likeness(pixels, looks[name], view))
         rows += [(picture, name, similarity) for name, similarity in alike.items() if similarity]
     return pl.DataFrame(rows, schema=ALTERED, orient="row").sort("picture", "known")
 
 
-def _thumbnails(rows: pl.DataFrame, read: Read) -> Iterator[tuple[str, np.ndarray]]:
-    ordered = rows.select(PLACE).sort("shard", "row_group", "row")
-    for batch in ordered.iter_slices(_AT_ONCE):
-        files = read(batch)
-        for media_id in batch["media_id"]:
-            yield media_id, thumbnail(files[media_id], SIDE)
-
-
-def _candidates(pictures: pl.DataFrame, thumbnails: dict[str, np.ndarray]) -> pl.DataFrame:
+def _candidates(pictures: pl.DataFrame, known: dict[str, np.ndarray]) -> pl.DataFrame:
     """media_id, known (its place among the sorted ids), view: for each turn the view with the nearest hash."""
     hashes = pictures.select("media_id", hash=pl.col("phash").str.to_integer(base=16, dtype=pl.UInt64))
     looks = hashes["hash"].unique().sort().to_numpy()
-    views = [np.empty(0, np.uint64), *(view_hashes(thumbnails[name]) for name in sorted(thumbnails))]
+    views = [np.empty(0, np.uint64), *(view_hashes(known[name]) for name in sorted(known))]
     wanted, which = np.unique(np.concatenate(views), return_inverse=True)
     near = [pl.DataFrame(schema={"look": pl.Int64, "wanted": pl.Int64, "bits": pl.UInt8})]
     for look, at, bits in close_across(looks, wanted, _DISTANCE):

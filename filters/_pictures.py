@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import polars as pl
 
 from filters._hamming import Close, close_pairs
+from pairs.media import thumbnail
 
+Read = Callable[[pl.DataFrame], dict[str, bytes]]  # `Store.read_media`
+PLACE = ("media_id", "phash", "shard", "row_group", "row")  # columns of the media table
+_AT_ONCE = 64  # pictures whose files are in memory
+_FLAT_SIDE, _FLAT_APART = 8, 6
 GROUP_DISTANCE = 4  # bits of 64; at 6, pictures that only share a layout begin to meet
 # A DCT changes sign in the odd columns when the picture is mirrored left to right, in the odd rows when top to
 # bottom, and is transposed with the picture. A bit says whether a coefficient is above the median, and the median
@@ -27,6 +34,36 @@ def known_hashes(media: pl.LazyFrame) -> pl.DataFrame:
     """Each medium once, sorted by media_id: media_id, hash (UInt64, null for a flat picture)."""
     once = media.select("media_id", "phash").unique().sort("media_id").collect()
     return once.select("media_id", hash=pl.col("phash").str.to_integer(base=16, dtype=pl.UInt64))
+
+
+def flat_copies(media: pl.LazyFrame, read: Read) -> dict[str, str]:
+    """Flat pictures, which have no hash, by pixels: for each that is like one of a lesser media_id, that one's id.
+
+    Alike are thumbnails of 8 by 8 pixels that differ by at most 6 of 255 in any colour of any pixel. Time grows
+    with the flat pictures times the unlike ones among them, which are few: they hardly show more than one colour.
+    """
+    flat = media.filter(pl.col("phash").is_null()).select(PLACE).unique("media_id", keep="any").collect()
+    looks = dict(thumbnails(flat, read, _FLAT_SIDE))
+    names: list[str] = []
+    pixels = np.empty((0, _FLAT_SIDE, _FLAT_SIDE, 3), np.int16)
+    copies = {}
+    for name in sorted(looks):
+        own = looks[name].astype(np.int16)[None]
+        like = np.flatnonzero(abs(pixels - own).max(axis=(1, 2, 3), initial=0) <= _FLAT_APART)
+        if len(like):
+            copies[name] = names[like[0]]
+        else:
+            names.append(name)
+            pixels = np.concatenate([pixels, own])
+    return copies
+
+
+def thumbnails(rows: pl.DataFrame, read: Read, side: int) -> Iterator[tuple[str, np.ndarray]]:
+    """media_id and thumbnail `[side, side, 3]` (uint8) of each row of the media table, a few files in memory."""
+    for batch in rows.select(PLACE).sort("shard", "row_group", "row").iter_slices(_AT_ONCE):
+        files = read(batch)
+        for media_id in batch["media_id"]:
+            yield media_id, thumbnail(files[media_id], side)
 
 
 def picture_groups(media: pl.LazyFrame, distance: int = GROUP_DISTANCE, turns: bool = False) -> pl.DataFrame:

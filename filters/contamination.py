@@ -22,11 +22,12 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
-from filters._altered import ALTERED, PLACE, Read, altered
+from filters._altered import ALTERED, altered
 from filters._decisions import decisions
 from filters._leaks import PARTS, RANK, Leaks
 from filters._matcher import FLOOR
 from filters._pair_texts import slices, text
+from filters._pictures import PLACE, Read
 from pairs.schema import ROLES
 
 _HIT = pa.struct(

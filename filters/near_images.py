@@ -1,9 +1,9 @@
 """Pairs that say the same about pictures that look the same: a picture resized or written anew makes a new id.
 
 Prompt, chosen, rejected (but for white space) and the criterion must be equal, and every picture near the one in
-its place; a flat picture, which has no hash, must be the same file. A picture that recurs with another question is
-no duplicate. The pictures of one pair are never compared with each other: that chosen and rejected look alike is
-often the point. So where the other label fits as well, nothing is dropped.
+its place; flat pictures, which have no hash, are compared by pixels. A picture that recurs with another question
+is no duplicate. The pictures of one pair are never compared with each other: that chosen and rejected look alike
+is often the point. So where the other label fits as well, nothing is dropped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from filters._pair_pictures import COUNTS, MOST, near_pairs
 from filters._pair_texts import text
-from filters._pictures import known_hashes, picture_groups
+from filters._pictures import Read, flat_copies, known_hashes, picture_groups
 from filters._repeats import PRIORITY, by_priority, repeats
 from pairs.errors import PrefmillError
 
@@ -43,8 +43,8 @@ class Rule(BaseModel, extra="forbid"):
     priority: list[str] = Field([], description=PRIORITY)
 
 
-def signal(pairs: pl.LazyFrame, media: pl.LazyFrame) -> pl.LazyFrame:
-    """Of `media` reads media_id and phash; holds no text in memory."""
+def signal(pairs: pl.LazyFrame, media: pl.LazyFrame, read_media: Read) -> pl.LazyFrame:
+    """Reads the files of flat pictures; holds no text in memory."""
     contents = _contents(pairs)
     groups = picture_groups(media)
     shown = contents.select("pair_id", media_id="pictures").explode("media_id")
@@ -60,7 +60,8 @@ def signal(pairs: pl.LazyFrame, media: pl.LazyFrame) -> pl.LazyFrame:
     of_pair = shown.group_by("pair_id", maintain_order=True).agg(
         picture_groups="group", group_distances="distance"
     )
-    form, near = near_pairs(contents, shown)
+    copies = flat_copies(media, read_media)
+    form, near = near_pairs(contents, shown.with_columns(pl.col("media_id").replace(copies)))
     ids = contents["pair_id"]
     return of_pair.with_columns(form=ids.gather(form), near=_near_lists(ids, form, near)).lazy()
 

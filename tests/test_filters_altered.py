@@ -12,8 +12,9 @@ from filter_frames import pairs
 from PIL import Image
 
 from filters import _apply
-from filters._altered import PLACE, altered
+from filters._altered import altered
 from filters._hamming import close_across
+from filters._pictures import PLACE
 from filters._views import SIDE, VIEWS, likeness, view_hashes
 from pairs.errors import BadRow
 from pairs.media import check_image, encode_image, thumbnail
