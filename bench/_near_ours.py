@@ -32,8 +32,10 @@ def kept(file: pq.ParquetFile) -> pa.ChunkedArray:
     order = pc.sort_indices(ids).to_numpy().astype(np.int64)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    _, first, which = np.unique(texts.forms[order], return_index=True, return_inverse=True)
-    is_first = first[which] == np.arange(len(order))
+    forms = texts.forms[order]
+    by_form = np.argsort(forms, kind="stable")
+    is_first = np.ones(len(order), bool)
+    is_first[by_form[1:]] = forms[by_form[1:]] != forms[by_form[:-1]]
     rows = rank[np.concatenate(numbers)]
     left, right = candidates([keys], np.where(is_first[rows], rows, -1))
     alike = texts.similarity(order[left], order[right]) >= THRESHOLD

@@ -3,7 +3,7 @@
 `python -m bench.duplicates [rows]`. Each tool runs alone, from the Parquet file to the ids that stay, in a virtual
 environment of its own below `PREFMILL_BENCH_VENVS` (default ~/.cache/prefmill-bench), named after it. One that is
 not there is made by pip when `PREFMILL_BENCH_INSTALL=1`. Ours and Daft run three times, the median counts; the
-others once.
+others once. Ours also runs on a million rows, for its memory.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from bench._measure import keep
 from bench._near_corpus import write
 
 ROWS = 200_000
+MANY = 1_000_000
 LIMIT = 1_500  # seconds of wall time
 FOLDER = Path(os.environ.get("PREFMILL_BENCH_VENVS") or "~/.cache/prefmill-bench").expanduser()
 PACKAGES = {
@@ -165,6 +166,8 @@ def main() -> None:
         f"{'tool':12} {'cpu s':>8} {'wall s':>8} {'peak MB':>8} {'recall':>8} {'precision':>9} {'lost':>6}",
         line(ours),
     ]
+    many = measured("prefmill", command, *write(FOLDER / "corpus", MANY))
+    lines.append(line(replace(many, note=f"{MANY:,} rows")))
     print("\n".join(lines), flush=True)
     times = {}
     for tool in PACKAGES:

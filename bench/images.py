@@ -1,4 +1,4 @@
-"""Pictures: groups found on real files, hashing speed, and all near pairs among a million hashes.
+"""Pictures: groups found on real files, altered copies, hashing speed, and all near pairs among a million hashes.
 
 `python -m bench.images`. Real files: PREFMILL_REAL_DATA, by default a folder beside the checkout. imagededup
 is run by the Python that IMAGEDEDUP_PYTHON names, one that has it installed.
@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from bench import _measure
+from bench import _altered, _measure
 from filters._hamming import close_pairs
 from filters._pictures import GROUP_DISTANCE, picture_groups
 from pairs.errors import BadRow
@@ -46,13 +46,14 @@ print(json.dumps(out))
 
 def main() -> None:
     groups, precision, recall = _groups()
+    copies = _altered.table(REAL)
     hashing, faster = _hashing()
     search, against_tree = _search()
     last = (
         f"RESULT group_precision={precision:.4f} group_recall={recall:.4f} "
         f"vs_imagehash={faster:.2f} hamming_vs_bktree={against_tree:.0f}"
     )
-    _measure.keep("images", [*groups, "", *hashing, "", *search, last])
+    _measure.keep("images", [*groups, "", *copies, "", *hashing, "", *search, last])
 
 
 def _groups() -> tuple[list[str], float, float]:
