@@ -32,7 +32,7 @@ SETS = {
     "P": ["pandalm", "auto_j"],
     "M": ["rm_bench", "ukp_convarg", "pandalm"],
 }
-TRAIN, TEST = 1000, 800
+TRAIN, TEST = 1000, 3000
 NOISES = ("none", "uniform 10", "uniform 20", "uniform 30", "length", "ambiguous", "one source")
 _WIDTH = 220  # of the random projection that the trainers see beside the dense measures
 
@@ -145,7 +145,7 @@ def _frozen(rows: Features) -> np.ndarray:
     return np.concatenate([rows.dense[:, :TEXT_WIDTH], words], axis=1)
 
 
-def split(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
+def split(pairs: Pairs, seed: int, most: int = TRAIN) -> tuple[Pairs, Pairs]:
     """Training and test pairs: whole groups, in an order that the seed draws."""
     chance = np.random.default_rng(seed)
     groups = chance.permutation(pairs.table["group_id"].unique().sort().to_numpy())
@@ -153,7 +153,7 @@ def split(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
     number = np.array([place[group] for group in pairs.table["group_id"]])
     test = number < len(groups) * 0.3
     picked = [chance.permutation(np.flatnonzero(side)) for side in (~test, test)]
-    return pairs.take(np.sort(picked[0][:TRAIN])), pairs.take(np.sort(picked[1][:TEST]))
+    return pairs.take(np.sort(picked[0][:most])), pairs.take(np.sort(picked[1][:TEST]))
 
 
 def flips(train: Pairs, noise: str, seed: int) -> np.ndarray:

@@ -11,15 +11,18 @@ from bench._curation_data import Pairs, rewards
 from filters import _apply
 from filters import length_bias as lengths
 from filters import reward_disagreement as disagreement
-from rewards.dynamics import EVERY, SETTINGS, TRAININGS
+from rewards.dynamics import LOOKS, SETTINGS, TRAININGS
 from rewards.fit import HeadSettings, fit
 
 FOLDS = 5
+EVERY = 3  # epochs between the heads that the area under the margin averages
+# The default rule's own probabilities, for all pairs.
+ALL = disagreement.Rule(policy="soften", below=1, quantile=1, floor=0, at_equal_length="no")
 
 
 def detect(train: Pairs, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Rewards of chosen and rejected, `[pairs]` each, by the two models of the default recipe, and by `early`, the
-    first heads of the second one: what small-loss methods go by."""
+    """Rewards of chosen and rejected, `[pairs]` each: by the two models of the default recipe, and by single
+    moments of the second one's trainings: `early` (what small-loss methods go by), `late`, and their `area`."""
     chance = np.random.default_rng(seed)
     groups = train.table["group_id"].unique().sort().to_list()
     drawn = dict(zip(groups, chance.random((len(groups), 2)), strict=True))
@@ -39,9 +42,15 @@ def detect(train: Pairs, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             replace(SETTINGS, seed=seed + number),
             lambda epoch, head: heads.append((epoch, np.stack(rewards(head, train.rows)))),
         )
-    along = np.mean([found for epoch, found in heads if epoch % EVERY == 0], axis=0)
-    early = np.mean([found for epoch, found in heads if epoch <= EVERY], axis=0)
-    return {"cross-fit": (crossed[0], crossed[1]), "dynamics": (along[0], along[1]), "early": (early[0], early[1])}
+    looks = [found / np.abs(found[0] - found[1]).mean() for epoch, found in heads if epoch in LOOKS]
+    moments = {
+        "early": [found for epoch, found in heads if epoch <= EVERY],
+        "late": [found for epoch, found in heads if epoch == SETTINGS.epochs],
+        "area": [found for epoch, found in heads if epoch % EVERY == 0],
+    }
+    both = {"cross-fit": crossed, "dynamics": np.mean(looks, axis=0)}
+    both |= {name: np.mean(found, axis=0) for name, found in moments.items()}
+    return {name: (found[0], found[1]) for name, found in both.items()}
 
 
 def signal(train: Pairs, found: dict[str, tuple[np.ndarray, np.ndarray]]) -> pl.DataFrame:
@@ -61,50 +70,66 @@ def signal(train: Pairs, found: dict[str, tuple[np.ndarray, np.ndarray]]) -> pl.
 
 def survivors(train: Pairs) -> pl.DataFrame:
     """The pairs as rules take them."""
-    return train.table.select("source", "pair_id", source_order=pl.lit(0), criterion=pl.lit("overall"))
+    ids = ("source", "pair_id", "chosen_id", "rejected_id")
+    facts = {"source_order": pl.lit(0), "criterion": pl.lit("overall"), "modality": pl.lit("text")}
+    facts |= {"flipped": pl.lit(False), "weight": pl.lit(None, pl.Float64)}
+    return train.table.select(*ids, **facts)
 
 
 def kept(train: Pairs, name: str, rows: pl.DataFrame, params: object) -> np.ndarray:
-    """Bool `[pairs]`: what a rule of the project leaves."""
+    """Weights `[pairs]` after a rule of the project; 0: dropped."""
     made = _apply.decide(name, survivors(train), rows, params)  # type: ignore[arg-type]
-    gone = made.filter(pl.col("action") == "drop")["pair_id"]
-    return ~train.table["pair_id"].is_in(gone.implode()).to_numpy()
+    factor = pl.when(pl.col("action") == "drop").then(0.0).otherwise("value")
+    weights = train.table.select("source", "pair_id").join(
+        made.select("source", "pair_id", factor=factor),
+        on=["source", "pair_id"],
+        how="left",
+        maintain_order="left",
+    )
+    return weights["factor"].fill_null(1.0).to_numpy()
 
 
-def matched(train: Pairs) -> np.ndarray:
-    """Bool `[pairs]`: what the length rule leaves."""
+def probabilities(train: Pairs, rows: pl.DataFrame) -> np.ndarray:
+    """What the default recipe holds each label's probability to be, `[pairs]`; 1 where it abstains."""
+    return kept(train, "reward_disagreement", rows, ALL)
+
+
+def balanced(train: Pairs, policy: str) -> np.ndarray:
+    """Weights `[pairs]` after the length rule; 0: dropped."""
     made = pl.from_arrow(_apply.run_signal("length_bias", {"pairs": train.table.lazy()}))
     assert isinstance(made, pl.DataFrame)
-    return kept(train, "length_bias", made, lengths.Rule())
+    return kept(train, "length_bias", made, lengths.Rule.model_validate({"policy": policy}))
 
 
 def versions(train: Pairs, flipped: np.ndarray, found: dict[str, tuple[np.ndarray, np.ndarray]], seed: int
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """Bool `[pairs]` by method: what it leaves. Small-loss and the two single detectors are told the true number
+    """Weights `[pairs]` by method, 0: dropped. Small-loss and the single detectors are told the true number
     of flips, which nobody knows; the project's rule and confident learning are not.
     """
     margin = {name: first - second for name, (first, second) in found.items()}
     rows = signal(train, found)
-    ours = kept(train, "reward_disagreement", rows, disagreement.Rule())
-    random = np.ones(len(train), bool)
-    random[np.random.default_rng(seed).permutation(len(train))[: int((~ours).sum())]] = False
 
     def without(values: np.ndarray, count: int) -> np.ndarray:
-        left = np.ones(len(train), bool)
-        left[np.argsort(values, kind="stable")[:count]] = False
+        left = np.ones(len(train))
+        left[np.argsort(values, kind="stable")[:count]] = 0
         return left
 
-    count = int(flipped.sum())
+    def ruled(**params: object) -> np.ndarray:
+        return kept(train, "reward_disagreement", rows, disagreement.Rule.model_validate(params))
+
+    ours, random, count = ruled(), np.ones(len(train)), int(flipped.sum())
+    random[np.random.default_rng(seed).permutation(len(train))[: int((ours == 0).sum())]] = 0
     return {
         "random": random,
-        "oracle": ~flipped,
+        "oracle": (~flipped).astype(float),
         "ours": ours,
-        "ours, any length": kept(train, "reward_disagreement", rows, disagreement.Rule(at_equal_length=False)),
+        "any length": ruled(at_equal_length="no"),
+        "judged equal": ruled(at_equal_length="judge"),
+        "careful": ruled(prior="estimated", at_equal_length="judge", below=0.4, min_agreement=0.55),
         "cross-fit": without(margin["cross-fit"], count),
         "dynamics": without(margin["dynamics"], count),
         "small-loss": without(margin["early"], count),
         "confident": without(margin["cross-fit"], confident(margin["cross-fit"])),
-        "match": matched(train),
     }
 
 

@@ -27,9 +27,12 @@ from filters.length_bias import report
 SEEDS = 5
 STUDENT = (12.706, 4.303, 3.182, 2.776)  # 97.5% quantiles for 1 to 4 degrees of freedom
 SHOWN = (
-    "clean", "nothing", "random", "oracle", "ours", "ours, any length", "cross-fit", "dynamics", "small-loss",
-    "confident", "match",
+    "clean", "nothing", "random", "oracle", "ours", "any length", "judged equal", "careful", "cross-fit",
+    "dynamics", "small-loss", "confident",
 )  # fmt: skip
+SINGLE = ("cross-fit", "early", "late", "area")  # detectors; `dynamics` is early and late, `default` all
+LEANING = ("HH", "U", "P")  # sets in which the longer one wins more often
+TRAINERS = ("regularised", "memorising")
 STRUCTURED = ("length", "ambiguous", "one source")
 
 
@@ -57,22 +60,49 @@ def cell(store: Path, job: tuple[str, str, int]) -> Cell:
     flipped = data.flips(clean, noise, seed)
     train = clean.flipped(flipped)
     found = rules.detect(train, seed)
-    left = {"clean": np.ones(len(train), bool), "nothing": np.ones(len(train), bool)}
+    left = {"clean": np.ones(len(train)), "nothing": np.ones(len(train))}
     left |= rules.versions(train, flipped, found, seed)
-    accuracy, balanced = {}, {}
-    for trainer, found_margins in _trained(train, flipped, left, test, seed).items():
-        for method, margins in zip(left, found_margins, strict=True):
-            right = margins > 0
-            sides = [right[test.difference > 0].mean(), right[test.difference < 0].mean()]
-            accuracy[trainer, method], balanced[trainer, method] = float(right.mean()), float(np.mean(sides))
+    accuracy, balanced = _scores(train, flipped, left, test, seed)
     detectors = {model: first - second for model, (first, second) in found.items()}
-    detectors["combined"] = rules.signal(train, found)["reward_margin"].fill_null(0).to_numpy()
+    detectors["default"] = rules.probabilities(train, rules.signal(train, found))
     return Cell(
         *job, accuracy, balanced,
         {model: _auroc(-values, flipped) for model, values in detectors.items()} if flipped.any() else {},
-        {method: _length_auc(train.difference[rows]) for method, rows in left.items()},
-        {method: float(1 - rows.mean()) for method, rows in left.items()},
+        {method: _length_auc(train.difference, weights) for method, weights in left.items()},
+        {method: float((weights == 0).mean()) for method, weights in left.items()},
     )  # fmt: skip
+
+
+def lengths(store: Path, job: tuple[str, int]) -> Cell:
+    """The length rules on all training pairs of a set, labels as published."""
+    import torch
+
+    torch.set_num_threads(1)
+    name, seed = job
+    train, test = data.split(data.read(store, name), seed, most=len(data.read(store, name)))
+    left = {"nothing": np.ones(len(train)), **{rule: rules.balanced(train, rule) for rule in ("match", "weight")}}
+    left["random"] = np.zeros(len(train))
+    count = int((left["match"] > 0).sum())
+    left["random"][np.random.default_rng(seed).permutation(len(train))[:count]] = 1
+    accuracy, balanced = _scores(train, np.zeros(len(train), bool), left, test, seed)
+    return Cell(
+        name, "none", seed, accuracy, balanced, {},
+        {method: _length_auc(train.difference, weights) for method, weights in left.items()},
+        {method: float((weights == 0).mean()) for method, weights in left.items()},
+    )  # fmt: skip
+
+
+def _scores(
+    train: data.Pairs, flipped: np.ndarray, left: dict[str, np.ndarray], test: data.Pairs, seed: int
+) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], float]]:
+    """Accuracy as found and balanced over length, by trainer and method."""
+    accuracy, balanced = {}, {}
+    for trainer, found in _trained(train, flipped, left, test, seed).items():
+        for method, margins in zip(left, found, strict=True):
+            right = margins > 0
+            sides = [right[test.difference > 0].mean(), right[test.difference < 0].mean()]
+            accuracy[trainer, method], balanced[trainer, method] = float(right.mean()), float(np.mean(sides))
+    return accuracy, balanced
 
 
 def _trained(
@@ -83,7 +113,8 @@ def _trained(
     from bench._curation_trainers import train as run
 
     sign = np.ones((len(left), len(train)))
-    sign[list(left).index("clean")] = np.where(flipped, -1, 1)
+    if "clean" in left:
+        sign[list(left).index("clean")] = np.where(flipped, -1, 1)
     weight = np.stack(list(left.values()))
     chance = np.random.default_rng(seed)
     groups = train.table["group_id"].unique().sort().to_list()
@@ -101,8 +132,9 @@ def _auroc(score: np.ndarray, wrong: np.ndarray) -> float:
     return float((ranks[wrong].sum() - found * (found - 1) / 2) / (found * (len(wrong) - found)))
 
 
-def _length_auc(difference: np.ndarray) -> float:
-    frame = pl.DataFrame({"source": "all", "chosen_chars": difference, "rejected_chars": 0 * difference})
+def _length_auc(difference: np.ndarray, weights: np.ndarray) -> float:
+    sides = {"chosen_chars": difference, "rejected_chars": 0 * difference, "weight": weights}
+    frame = pl.DataFrame({"source": "all", **sides}).filter(pl.col("weight") > 0)
     return float(report(frame)["auc"][0])
 
 
@@ -114,31 +146,39 @@ def _interval(values: list[float]) -> str:
     return f"{np.mean(values):.3f}±{spread:.3f}"
 
 
-def _tables(cells: list[Cell]) -> list[str]:
+def _tables(cells: list[Cell], long: list[Cell]) -> list[str]:
     lines = []
-    for trainer in ("regularised", "memorising"):
-        lines += ["", f"held-out accuracy, {trainer} trainer", " | ".join(["set", "noise", *SHOWN])]
-        for (name, noise), rows in _by(cells):
-            found = [_interval([one.accuracy[trainer, method] for one in rows]) for method in SHOWN]
-            lines.append(" | ".join([name, noise, *found]))
-    lines += ["", "finding the flips, AUROC", "set | noise | cross-fit | dynamics | early | combined"]
+    for what in ("accuracy", "balanced"):
+        title = "held-out accuracy" + ("" if what == "accuracy" else " balanced over length")
+        for trainer in TRAINERS:
+            lines += ["", f"{title}, {trainer} trainer", " | ".join(["set", "noise", *SHOWN])]
+            for (name, noise), rows in _by(cells):
+                found = [_interval([getattr(one, what)[trainer, method] for one in rows]) for method in SHOWN]
+                lines.append(" | ".join([name, noise, *found]))
+    models = list(next(one for one in cells if one.auroc).auroc)
+    lines += ["", "finding the flips, AUROC", " | ".join(["set", "noise", *models])]
     for (name, noise), rows in _by(cells):
         if rows[0].auroc:
-            found = [_interval([one.auroc[model] for one in rows]) for model in rows[0].auroc]
-            lines.append(" | ".join([name, noise, *found]))
+            lines.append(" | ".join([name, noise, *(_interval([one.auroc[m] for one in rows]) for m in models)]))
     for title, field in (("share dropped", "dropped"), ("AUC of length alone", "length_auc")):
         lines += ["", title, " | ".join(["set", "noise", *SHOWN[1:]])]
         for (name, noise), rows in _by(cells):
             means = [np.mean([getattr(one, field)[method] for one in rows]) for method in SHOWN[1:]]
             lines.append(" | ".join([name, noise, *(f"{mean:.3f}" for mean in means)]))
-    lines += ["", "labels as published: accuracy balanced over length", "set | trainer | nothing | match"]
-    for (name, noise), rows in _by(cells):
-        if noise == "none":
-            for trainer in ("regularised", "memorising"):
-                pair = [
-                    _interval([one.balanced[trainer, method] for one in rows]) for method in ("nothing", "match")
-                ]
-                lines.append(" | ".join([name, trainer, *pair]))
+    methods = list(long[0].dropped)
+    lines += [
+        "",
+        "length rules, labels as published, all training pairs",
+        "set | measure | " + " | ".join(methods),
+    ]
+    for (name, _), rows in _by(long):
+        for trainer in TRAINERS:
+            for title, field in (("as found", "accuracy"), ("balanced", "balanced")):
+                found = [_interval([getattr(one, field)[trainer, method] for one in rows]) for method in methods]
+                lines.append(" | ".join([name, f"{trainer}, {title}", *found]))
+        for title, field in (("share dropped", "dropped"), ("AUC of length alone", "length_auc")):
+            means = [f"{np.mean([getattr(one, field)[method] for one in rows]):.3f}" for method in methods]
+            lines.append(" | ".join([name, title, *means]))
     return lines
 
 
@@ -149,43 +189,59 @@ def _by(cells: list[Cell]) -> list[tuple[tuple[str, str], list[Cell]]]:
     return list(groups.items())
 
 
-def _won_back(cells: list[Cell], method: str) -> float:
+def _won_back(cells: list[Cell], method: str, trainer: str = "memorising", what: str = "accuracy") -> float:
     """The share of the accuracy lost to noise that a method wins back, over all cells."""
-    trainer = "memorising"
-    won = sum(one.accuracy[trainer, method] - one.accuracy[trainer, "nothing"] for one in cells)
-    lost = sum(one.accuracy[trainer, "clean"] - one.accuracy[trainer, "nothing"] for one in cells)
+    found = [getattr(one, what) for one in cells]
+    won = sum(one[trainer, method] - one[trainer, "nothing"] for one in found)
+    lost = sum(one[trainer, "clean"] - one[trainer, "nothing"] for one in found)
     return won / lost if lost > 0 else float("nan")
 
 
-def _result(cells: list[Cell]) -> list[str]:
+def _gains(long: list[Cell], rule: str) -> list[float]:
+    """By seed: the gain of balanced accuracy through a length rule, over the sets that lean on length."""
+    seeds = sorted({one.seed for one in long})
+    names = [[one for one in long if one.seed == seed and one.name in LEANING] for seed in seeds]
+    key = "regularised"
+    return [float(np.mean([one.balanced[key, rule] - one.balanced[key, "nothing"] for one in at])) for at in names]
+
+
+def _result(cells: list[Cell], long: list[Cell]) -> list[str]:
     uniform = [one for one in cells if one.noise == "uniform 20"]
     noisy = [one for one in cells if one.noise in ("uniform 20", *STRUCTURED)]
     found = {model: np.mean([one.auroc[model] for one in uniform]) for model in uniform[0].auroc}
-    best = max(value for model, value in found.items() if model != "combined")
-    calm = [(name, noise, rows) for (name, noise), rows in _by(cells) if noise in ("none", "uniform 20")]
+    best = max(SINGLE, key=lambda model: found[model])
+    calm = [rows for (_, noise), rows in _by(cells) if noise in ("none", "uniform 20")]
     harm = max(
         np.mean([one.accuracy["regularised", "nothing"] - one.accuracy["regularised", "ours"] for one in rows])
-        for _, _, rows in calm
-    )
-    clean = [one for one in cells if one.noise == "none"]
-    gain = np.mean(
-        [one.balanced["regularised", "match"] - one.balanced["regularised", "nothing"] for one in clean]
+        for rows in calm
     )
     rise = np.mean([one.length_auc["ours"] - one.length_auc["nothing"] for one in uniform])
-    shares = [f"{method} {_won_back(noisy, method):.3f}" for method in SHOWN[2:-1]]
+    seeds = sorted({one.seed for one in cells})
+    by_seed = [[one for one in noisy if one.seed == seed] for seed in seeds]
+    ahead = [_won_back(part, "ours") - _won_back(part, "confident") for part in by_seed]
+    better = [np.mean([one.auroc["default"] - one.auroc[best] for one in uniform if one.seed == s]) for s in seeds]
+    lines = ["", "lost accuracy won back, uniform 20 and structured noise"]
+    for trainer in TRAINERS:
+        for what in ("accuracy", "balanced"):
+            shares = [f"{method} {_won_back(noisy, method, trainer, what):.3f}" for method in SHOWN[2:]]
+            lines.append(f"{trainer}, {what}: {', '.join(shares)}")
+    gains = {rule: _gains(long, rule) for rule in ("match", "weight", "random")}
     return [
-        "",
-        f"lost accuracy won back, memorising trainer, uniform 20 and structured noise: {', '.join(shares)}",
-        f"RESULT auroc_vs_best={found['combined'] - best:+.3f} "
+        *lines,
+        f"by seed: ours less confident {_interval(ahead)}; default detector less {best} {_interval(better)}",
+        "gain of balanced accuracy on " + ", ".join(LEANING) + ": "
+        + ", ".join(f"{rule} {_interval(gain)}" for rule, gain in gains.items()),
+        f"RESULT auroc_vs_best={found['default'] - found[best]:+.3f} "
         f"recovered_minus_cleanlab={_won_back(noisy, 'ours') - _won_back(noisy, 'confident'):+.3f} "
-        f"harm={max(0.0, harm):.4f} length_auc_after={np.mean([one.length_auc['match'] for one in clean]):.3f} "
-        f"length_auc_rise={rise:+.3f} balanced_gain={gain:+.3f}",
-    ]
+        f"harm={max(0.0, harm):.4f} length_auc_after={np.mean([one.length_auc['match'] for one in long]):.3f} "
+        f"length_auc_rise={rise:+.3f} balanced_gain={np.mean(gains['match']):+.3f}",
+    ]  # fmt: skip
 
 
 def main() -> None:
     started = time.perf_counter()
     cells: list[Cell] = []
+    long: list[Cell] = []
     with tempfile.TemporaryDirectory() as folder:
         data.ingest_all(Path(folder))
         spawn = get_context("spawn")  # polars does not survive a fork
@@ -193,16 +249,13 @@ def main() -> None:
             for seed in range(SEEDS):
                 jobs = [(name, noise, seed) for name in data.SETS for noise in data.planned(name)]
                 cells += pool.map(partial(cell, Path(folder)), jobs)
+                long += pool.map(partial(lengths, Path(folder)), [(name, seed) for name in ("R", *LEANING)])
                 print(f"seed {seed} done after {time.perf_counter() - started:.0f} s", file=sys.stderr)
-                _keep(cells, seed + 1, started)
-
-
-def _keep(cells: list[Cell], seeds: int, started: float) -> None:
-    head = (
-        f"{seeds} seeds, at most {data.TRAIN} training and {data.TEST} test pairs, "
-        f"{time.perf_counter() - started:.0f} s; mean and 95% interval"
-    )
-    _measure.keep("curation", [head, *_tables(cells), *_result(cells)])
+                head = (
+                    f"{seed + 1} seeds, at most {data.TRAIN} training and {data.TEST} test pairs, "
+                    f"{time.perf_counter() - started:.0f} s; mean and 95% interval"
+                )
+                _measure.keep("curation", [head, *_tables(cells, long), *_result(cells, long)])
 
 
 if __name__ == "__main__":

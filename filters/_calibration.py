@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from filters._strata import strata
+from filters._strata import length_strata
 
-_BINS = 10  # strata of the length difference
 _MIN_SIDE = 10  # pairs on the smaller side of a stratum, for its median to say something
 _Z = 1.96  # 95%
 FLIP_LIMIT = 0.45  # at one half margins and labels would have nothing to do with each other
@@ -33,12 +32,13 @@ class Judgement:
     probabilities: np.ndarray | None = None
 
 
-def judge(views: Sequence[np.ndarray], min_pairs: int, min_agreement: float) -> Judgement:
+def judge(views: Sequence[np.ndarray], min_pairs: int, min_agreement: float, even: bool = False) -> Judgement:
     """What several views of one source's pairs, each reward margins `[pairs]` (chosen less rejected, finite),
     tell of its labels: the one that finds most of them wrong counts, because a view errs by finding too few. A
     weak model cannot tell noise from its own doubt, and one that learned the labels has begun to believe them.
 
-    The first view speaks for agreement.
+    The first view speaks for agreement. With `even` only the first view counts, and its probabilities are those of
+    the model alone, as if every second label were wrong.
     """
     count = len(views[0])
     if count < min_pairs:
@@ -46,14 +46,16 @@ def judge(views: Sequence[np.ndarray], min_pairs: int, min_agreement: float) -> 
     agreement = float((np.sign(views[0]) + 1).mean() / 2)
     low = wilson_low(agreement, count)
     best: tuple[np.ndarray, float, float] | None = None
-    for margins in views:
+    for margins in views[:1] if even else views:
         share = float((np.sign(margins) + 1).mean() / 2)
         fitted = fit_noise(margins) if wilson_low(share, count) >= min_agreement else None
         if fitted is not None and (best is None or fitted[1] > best[2]):
             best = (margins, *fitted)
     if best is None:
         return Judgement(agreement, low, abstains="rewards_disagree_too_often")
-    return Judgement(agreement, low, best[1], best[2], None, label_right(*best))
+    margins, temperature, rate = best
+    probabilities = label_right(margins, temperature, 0.5 if even else rate)
+    return Judgement(agreement, low, temperature, rate, None, probabilities)
 
 
 def label_right(margins: np.ndarray, temperature: float, flip_rate: float) -> np.ndarray:
@@ -77,9 +79,7 @@ def length_share(margins: np.ndarray, differences: np.ndarray) -> np.ndarray | N
         return np.zeros_like(margins) if (sign == 0).all() else None
     overall = (np.median(margins[sign > 0]) - np.median(margins[sign < 0])) / 2
     bias = np.zeros_like(margins)
-    unequal = sign != 0
-    stratum = np.full(len(margins), -1)
-    stratum[unequal] = strata(np.abs(differences[unequal]), _BINS)
+    stratum = length_strata(differences)
     for number in range(int(stratum.max()) + 1):
         longer = margins[(stratum == number) & (sign > 0)]
         shorter = margins[(stratum == number) & (sign < 0)]

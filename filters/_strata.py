@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 MIN_STRATUM = 50  # pairs: fewer, and chance alone makes one side look larger
+_BINS = 10  # strata of the length difference
 
 
 def chars(column: str) -> pl.Expr:
@@ -28,6 +29,40 @@ def strata(gaps: np.ndarray, bins: int) -> np.ndarray:
     return np.searchsorted(np.sort(gaps), gaps, side="left") * count // max(len(gaps), 1)
 
 
+def length_strata(differences: np.ndarray) -> np.ndarray:
+    """Strata of alike size of the length difference `[pairs]`: int `[pairs]`, -1 at equal length."""
+    stratum = np.full(len(differences), -1)
+    unequal = differences != 0
+    stratum[unequal] = strata(np.abs(differences[unequal]), _BINS)
+    return stratum
+
+
+def kept_alike(
+    differences: np.ndarray, gone: np.ndarray, right: np.ndarray, limit: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lets lengths say no more about the labels than before some pairs go.
+
+    `gone` bool, `right` (probability that the label is right) and the length `differences` (chosen less rejected)
+    are `[pairs]`. Returns which pairs go now, bool, and the weights of those that stay, both `[pairs]`: in every
+    stratum the shorter winners keep at least their old share of the weight. None weighs more than `limit`: where
+    that would not do, the most probable of those that were to go stay.
+    """
+    gone, weights = gone.copy(), np.ones(len(gone))
+    stratum = length_strata(differences)
+    for number in range(int(stratum.max(initial=-1)) + 1):
+        longer, shorter = (np.flatnonzero((stratum == number) & (sign * differences > 0)) for sign in (1, -1))
+        leaving = shorter[gone[shorter]]
+        spare = int(np.ceil(len(shorter) / limit)) - (len(shorter) - len(leaving))
+        if spare > 0:
+            gone[leaving[np.argsort(-right[leaving], kind="stable")[:spare]]] = False
+        sides = [side[~gone[side]] for side in (longer, shorter)]
+        if len(sides[0]) * len(shorter) > len(sides[1]) * len(longer):
+            kept_share = (len(sides[0]) + len(sides[1])) / (len(longer) + len(shorter))
+            for before, now in zip((longer, shorter), sides, strict=True):
+                weights[now] = kept_share * len(before) / len(now)
+    return gone, weights
+
+
 def bounded_weights(raw: np.ndarray, limit: float) -> np.ndarray:
     """Weights in proportion to `raw` `[pairs]` (> 0) as far as 1/limit to limit allows, with mean one."""
     if not len(raw):
@@ -40,4 +75,23 @@ def bounded_weights(raw: np.ndarray, limit: float) -> np.ndarray:
         else:
             high = middle
     weights: np.ndarray = np.clip(np.exp(high) * raw, 1 / limit, limit)
+    return weights
+
+
+def least_probable(right: np.ndarray, sign: np.ndarray, below: float, quantile: float) -> np.ndarray:
+    """Places of the pairs to act on, the least probable labels first: those below `below`, at most the share
+    `quantile` of all, and no larger a share of the shorter winners (`sign` -1) than of the longer ones (1).
+    """
+    order = np.argsort(right, kind="stable")[: int(quantile * len(right))]
+    order = order[right[order] < below]
+    longer, shorter = (sign[order] == side for side in (1, -1))
+    share = longer.sum() / max(1, (sign == 1).sum())
+    allowed = int(share * (sign == -1).sum() + 1e-9)
+    return order[~shorter | (np.cumsum(shorter) <= allowed)]
+
+
+def side_weights(right: np.ndarray, sign: np.ndarray) -> np.ndarray:
+    """Probabilities over their mean where the longer one won, where the shorter one did, and at equal length."""
+    sums, counts = np.bincount(sign + 1, right, 3), np.bincount(sign + 1, minlength=3)
+    weights: np.ndarray = np.maximum(right, 1e-9) / np.maximum(sums / np.maximum(counts, 1), 1e-9)[sign + 1]
     return weights

@@ -1,15 +1,20 @@
 """Pairs whose label is probably wrong, by what reward models make of them.
 
-What is judged is a calibrated probability that the label is right, never a raw margin: margins of two models
-differ by a factor of ten. The share of wrong labels is estimated with it, so that much goes where much is wrong
-and hardly anything from clean data. And it is judged at equal length, because reward models like long answers:
-dropping what they dislike as it stands would leave a mixture in which the longer answer wins even more often.
+What is judged is the probability that the label is right, never a raw margin: margins of two models differ by a
+factor of ten. A model votes where it agrees with enough of a source's labels: one that contradicts every third
+label knows less than they do.
 
-Each criterion of a source is judged apart: a model of helpfulness must not throw out the labels of harmlessness.
+Reward models like long answers: without care the longer answer wins even more often in what is left. By default
+the pairs that stay are weighed so that lengths say no more than before; a trainer that ignores weights takes
+`at_equal_length = "judge"`, or `length_bias` after this rule.
+
+Each criterion and modality of a source is judged apart: a model of helpfulness must not throw out the labels of
+harmlessness. Pairs that another criterion orders the other way round are left alone: that is no noise.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -17,10 +22,12 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
-from filters._calibration import Judgement, fit_noise, judge, length_share
+from filters._calibration import Judgement, fit_noise, judge, length_share, wilson_low
 from filters._decisions import DECISIONS, decisions
-from filters._strata import bounded_weights, chars
+from filters._strata import bounded_weights, chars, kept_alike, least_probable, side_weights
+from filters._votes import named, not_opposed, trusts, votes
 
+_APART = ("source", "criterion", "modality")
 _UNITS = {"model": pl.String, "unit": pl.Float64}
 _SHARPEST = 0.1  # no temperature below this share of a model's mean margin: one model must not outshout the rest
 
@@ -40,13 +47,13 @@ SIGNAL = pa.schema(
 
 
 class Rule(BaseModel, extra="forbid"):
-    policy: Literal["drop", "flip", "soften", "weight"] = Field(
+    policy: Literal["drop", "flip", "soften", "weight", "keep_if_agree"] = Field(
         "drop",
-        description="drop, flip or soften the pairs picked by `below` and `quantile`, or weight all pairs by the "
-        "probability of their label",
+        description="drop, flip or soften the pairs picked by `below` and `quantile`; weight all pairs by the "
+        "probability of their label; keep_if_agree: drop pairs unless the `gold` model and one of `others` agree",
     )
     below: float = Field(
-        0.4, ge=0, le=1, description="drop, flip, soften: pick pairs whose label is less probable than this"
+        0.5, ge=0, le=1, description="drop, flip, soften: pick pairs whose label is less probable than this"
     )
     quantile: float = Field(
         0.3,
@@ -54,20 +61,35 @@ class Rule(BaseModel, extra="forbid"):
         le=1,
         description="drop, flip, soften: pick at most this share of a source's criterion, the least probable",
     )
-    at_equal_length: bool = Field(
-        True,
-        description="drop, flip, soften: take no larger a share of the pairs where the shorter one won than of "
-        "those where the longer one won; weight: neither side gains weight",
+    prior: Literal["even", "estimated"] = Field(
+        "even",
+        description="even: probabilities are the models' own; estimated: they start from the estimated share of "
+        "wrong labels, so that hardly anything goes where little noise can be told from the models' doubt",
+    )
+    at_equal_length: Literal["weigh", "judge", "no"] = Field(
+        "weigh",
+        description="weigh: drop and keep_if_agree weigh the pairs that stay, so that lengths say no more than "
+        "before; judge (and weigh with the other policies): take no larger a share of the pairs where the shorter "
+        "one won than of those where the longer one won, and let neither side gain weight",
     )
     min_pairs: int = Field(100, ge=2, description="leave a source's criterion with fewer scored pairs alone")
     min_agreement: float = Field(
-        0.55, ge=0, le=1, description="leave a source's criterion alone unless rewards agree with at least this "
-        "share of its labels (lower end of the 95% Wilson interval)",
-    )  # fmt: skip
+        0.65,
+        ge=0,
+        le=1,
+        description="a model votes on a source's criterion where its rewards agree with at least this share of "
+        "the labels (lower end of the 95% Wilson interval)",
+    )
+    gold: str = Field("", description="keep_if_agree: beginning of the name of the model that must agree")
+    others: list[str] = Field(
+        [],
+        description="keep_if_agree: beginnings of the names of a judge and of the best model, say: one must agree",
+    )
     floor: float = Field(0.05, ge=0, le=1, description="soften: the least soft label")
     max_weight: float = Field(
-        4.0, gt=1, allow_inf_nan=False, description="weight: weights lie between 1/max_weight and max_weight"
-    )
+        4.0, gt=1, allow_inf_nan=False, description="weight: weights lie between 1/max_weight and max_weight; "
+        "weigh: none is larger",
+    )  # fmt: skip
 
 
 def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame) -> pl.LazyFrame:
@@ -86,11 +108,11 @@ def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame) -> pl.LazyFrame:
     units = pl.LazyFrame(_units(margins.collect()), schema=_UNITS, orient="row")
     scaled = margins.join(units, on="model").with_columns(pl.col("margin") / pl.col("unit"))
     # Sums of floats depend on their order: the models' names fix it.
-    votes = scaled.group_by("pair_id").agg(
+    told = scaled.group_by("pair_id").agg(
         margins=pl.struct("model", "margin").sort_by("model"), each=pl.col("margin").sort_by("model")
     )
     against = pl.col("each").list.eval((pl.element() < 0).cast(pl.Int32)).list.sum()
-    return asked.join(votes, on="pair_id", how="left").select(
+    return asked.join(told, on="pair_id", how="left").select(
         "pair_id",
         reward_margin=pl.col("each").list.mean(),
         margins="margins",
@@ -114,21 +136,51 @@ def _units(margins: pl.DataFrame) -> list[tuple[str, float]]:
     return units
 
 
-def _judged(survivors: pl.DataFrame, params: Rule) -> list[tuple[pl.DataFrame, pl.DataFrame, Judgement]]:
-    """Per source and criterion: its pairs, those with rewards, and what to hold of the model there."""
-    judged = []
-    ordered = survivors.sort("source", "criterion", "pair_id")
-    for rows in ordered.partition_by("source", "criterion", maintain_order=True):
-        scored = rows.filter(pl.col("reward_margin").is_not_null())
-        views = _views(scored)
-        shares = [length_share(view, scored["length_difference"].to_numpy()) for view in views]
-        if params.at_equal_length:
-            views += [view - share for view, share in zip(views, shares, strict=True) if share is not None]
+@dataclass(frozen=True)
+class _Part:
+    """One criterion and modality of a source: its pairs, those that can be judged with their mean `margin` over
+    the models that may vote, how many these are of how many, and what to hold of them."""
+
+    rows: pl.DataFrame
+    scored: pl.DataFrame
+    trusted: int
+    models: int
+    judgement: Judgement
+
+
+def _parts(survivors: pl.DataFrame, params: Rule) -> list[_Part]:
+    parts = []
+    ordered = not_opposed(survivors).sort(*_APART, "pair_id")
+    for rows in ordered.partition_by(*_APART, maintain_order=True):
+        each = votes(rows)
+        trust = trusts(each)
+        voting = [model for model, low in trust.items() if low >= params.min_agreement]
+        # Without any the mean of all speaks for the report, and the judgement abstains.
+        heard = each.filter(pl.col("model").is_in(voting or list(trust)))
+        mean = heard.sort("pair_id", "model").group_by("pair_id", maintain_order=True).agg(pl.col("margin").mean())
+        scored = rows.join(mean, on="pair_id", maintain_order="left")
+        parts.append(_Part(rows, scored, len(voting), len(trust), _judgement(scored, params)))
+    return parts
+
+
+def _judgement(scored: pl.DataFrame, params: Rule) -> Judgement:
+    margins, differences = scored["margin"].to_numpy(), scored["length_difference"].to_numpy()
+    at_equal = _at_equal_length(params)
+    share = length_share(margins, differences) if at_equal else None
+    views = [margins] if share is None else [margins, margins - share]
+    if params.prior == "even":
+        judgement = judge(views[-1:], params.min_pairs, params.min_agreement, even=True)
+    else:
         judgement = judge(views, params.min_pairs, params.min_agreement)
-        if params.at_equal_length and any(share is None for share in shares) and judgement.abstains is None:
-            judgement = Judgement(judgement.agreement, judgement.agreement_low, abstains="label_follows_length")
-        judged.append((rows, scored, judgement))
-    return judged
+    if at_equal and share is None and judgement.abstains is None:
+        return Judgement(judgement.agreement, judgement.agreement_low, abstains="label_follows_length")
+    return judgement
+
+
+def _at_equal_length(params: Rule) -> bool:
+    """Whether pairs are judged at equal length, rather than weighed afterwards."""
+    weighed = params.policy in ("drop", "keep_if_agree")
+    return params.at_equal_length == "judge" or (params.at_equal_length == "weigh" and not weighed)
 
 
 def _sign(rows: pl.DataFrame) -> np.ndarray:
@@ -137,74 +189,87 @@ def _sign(rows: pl.DataFrame) -> np.ndarray:
     return sign
 
 
-def _views(scored: pl.DataFrame) -> list[np.ndarray]:
-    """The mean margins, and where several models scored all pairs those of each."""
-    views = [scored["reward_margin"].to_numpy()]
-    each = scored.select("margins").explode("margins").unnest("margins")
-    parts = each.partition_by("model", maintain_order=True)
-    if len(parts) > 1:
-        views += [part["margin"].to_numpy() for part in parts if part.height == scored.height]
-    return views
-
-
 def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     """Drops, flips or softens `reward_disagreement` (value: probability of the label as it is, for soften not
-    under `floor`), or weights `reward_weight`. Pairs without rewards stay; `report` counts them.
+    under `floor`), drops `not_agreed` (value: the gold model's margin), weights `reward_weight` by probability or
+    `equal_length` to make up for what was dropped. Pairs without rewards stay; `report` counts them.
     """
+    if params.policy == "keep_if_agree":
+        return _keep_if_agree(survivors, params)
     made = [DECISIONS.to_frame()]
-    for _, scored, judgement in _judged(survivors, params):
-        if judgement.probabilities is None:
+    for part in _parts(survivors, params):
+        right = part.judgement.probabilities
+        if right is None:
             continue
-        rows = scored.with_columns(p=judgement.probabilities)
-        sign = _sign(scored) if params.at_equal_length else np.zeros(scored.height, np.int64)
+        rows = part.scored.with_columns(p=right)
+        sign = _sign(rows) if _at_equal_length(params) else np.zeros(rows.height, np.int64)
         if params.policy == "weight":
-            weights = bounded_weights(_weights(judgement.probabilities, sign), params.max_weight)
+            weights = bounded_weights(side_weights(right, sign), params.max_weight)
             made.append(decisions(rows.with_columns(weight=weights), "weight", "reward_weight", "weight"))
             continue
-        picked = rows[_picked(judgement.probabilities, sign, params)].sort("p", "pair_id")
-        if params.policy == "soften":
-            picked = picked.with_columns(pl.col("p").clip(lower_bound=params.floor))
-        made.append(decisions(picked, params.policy, "reward_disagreement", "p"))
+        picked = np.zeros(rows.height, bool)
+        picked[least_probable(right, sign, params.below, params.quantile)] = True
+        if params.policy == "drop":
+            made.append(_dropped(rows, picked, right, "reward_disagreement", params))
+            continue
+        floor = params.floor if params.policy == "soften" else 0.0
+        chosen = rows.filter(picked).with_columns(pl.col("p").clip(lower_bound=floor)).sort("p", "pair_id")
+        made.append(decisions(chosen, params.policy, "reward_disagreement", "p"))
     return pl.concat(made)
 
 
-def _picked(right: np.ndarray, sign: np.ndarray, params: Rule) -> np.ndarray:
-    """Places of the pairs to act on, the least probable labels first."""
-    order = np.argsort(right, kind="stable")[: int(params.quantile * len(right))]
-    order = order[right[order] < params.below]
-    longer, shorter = (sign[order] == side for side in (1, -1))
-    share = longer.sum() / max(1, (sign == 1).sum())
-    allowed = int(share * (sign == -1).sum() + 1e-9)
-    return order[~shorter | (np.cumsum(shorter) <= allowed)]
+def _dropped(rows: pl.DataFrame, gone: np.ndarray, right: np.ndarray, reason: str, params: Rule) -> pl.DataFrame:
+    """Drops of the rows in `gone` (value: column p), and the weights that make up for them."""
+    weights = np.ones(rows.height)
+    if params.at_equal_length == "weigh":
+        gone, weights = kept_alike(rows["length_difference"].to_numpy(), gone, right, params.max_weight)
+    weighed = rows.with_columns(weight=weights).filter(weights != 1)
+    drops = decisions(rows.filter(gone).sort("p", "pair_id"), "drop", reason, "p")
+    return pl.concat([drops, decisions(weighed, "weight", "equal_length", "weight")])
 
 
-def _weights(right: np.ndarray, sign: np.ndarray) -> np.ndarray:
-    """Probabilities over their mean where the longer one won, where the shorter one did, and at equal length."""
-    sums, counts = np.bincount(sign + 1, right, 3), np.bincount(sign + 1, minlength=3)
-    weights: np.ndarray = np.maximum(right, 1e-9) / np.maximum(sums / np.maximum(counts, 1), 1e-9)[sign + 1]
-    return weights
+def _keep_if_agree(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
+    """Skywork-Reward-V2's rule (Liu et al. 2025): a label stays when the gold model and one of the others agree.
+
+    It acts where the gold model and at least one other scored a pair, and where the gold model may vote.
+    """
+    made = [DECISIONS.to_frame()]
+    for rows in not_opposed(survivors).sort(*_APART, "pair_id").partition_by(*_APART, maintain_order=True):
+        each = votes(rows)
+        gold = each.filter(named([params.gold])).group_by("pair_id").agg(p=pl.col("margin").mean())
+        best = each.filter(named(params.others)).group_by("pair_id").agg(best=pl.col("margin").max())
+        judged = rows.join(gold, on="pair_id").join(best, on="pair_id").sort("pair_id")
+        margins = judged["p"].to_numpy()
+        share = float((np.sign(margins) + 1).mean() / 2) if len(margins) else 0.0
+        if len(margins) < params.min_pairs or wilson_low(share, len(margins)) < params.min_agreement:
+            continue
+        gone = (margins <= 0) | (judged["best"].to_numpy() <= 0)
+        made.append(_dropped(judged, gone, margins, "not_agreed", params))
+    return pl.concat(made)
 
 
 def report(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
-    """Per source and criterion, sorted: pairs, without_rewards, agreement of rewards with labels,
+    """Per source, criterion and modality, sorted: pairs (without those that another criterion opposes),
+    without_rewards, models that scored them, those trusted to vote, agreement of their rewards with labels,
     agreement_low (95% Wilson), flip_rate (estimated share of wrong labels; null: not fitted), temperature and
     abstains: why the rule leaves them alone, or null. `survivors` as the rule sees them.
     """
     out = [
         {
-            "source": rows["source"][0],
-            "criterion": rows["criterion"][0],
-            "pairs": rows.height,
-            "without_rewards": rows.height - scored.height,
-            "agreement": judgement.agreement,
-            "agreement_low": judgement.agreement_low,
-            "flip_rate": judgement.flip_rate,
-            "temperature": judgement.temperature,
-            "abstains": judgement.abstains,
+            **dict(zip(_APART, part.rows.select(_APART).row(0), strict=True)),
+            "pairs": part.rows.height,
+            "without_rewards": part.rows.height - part.scored.height,
+            "models": part.models,
+            "trusted": part.trusted,
+            "agreement": part.judgement.agreement,
+            "agreement_low": part.judgement.agreement_low,
+            "flip_rate": part.judgement.flip_rate,
+            "temperature": part.judgement.temperature,
+            "abstains": part.judgement.abstains,
         }
-        for rows, scored, judgement in _judged(survivors, params)
+        for part in _parts(survivors, params)
     ]
     number = dict.fromkeys(("agreement", "agreement_low", "flip_rate", "temperature"), pl.Float64)
-    counts = dict.fromkeys(("pairs", "without_rewards"), pl.Int64)
-    names = {"source": pl.String, "criterion": pl.String}
+    counts = dict.fromkeys(("pairs", "without_rewards", "models", "trusted"), pl.Int64)
+    names = dict.fromkeys(_APART, pl.String)
     return pl.DataFrame(out, schema={**names, **counts, **number, "abstains": pl.String})

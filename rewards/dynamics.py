@@ -1,9 +1,13 @@
 """Training dynamics: how a pair fares while a model learns it together with all others.
 
-A right label is learned early, because other pairs teach it; a wrong one late and against them. So the margin of
-a pair, averaged over the epochs of a training that has the pair in it (the area under the margin, Pleiss et al.
-2020), is low where the label is wrong. This sees what cross-fitting cannot: whether a label fits the other labels
-of the same prompt. A mean of margins is a margin of mean rewards: one number per completion, as from any model.
+A right label is learned early, because other pairs teach it; a wrong one late and against them. So the margins of
+a pair along a training that has the pair in it are low where the label is wrong (Pleiss et al. 2020 take the area
+under them). This sees what cross-fitting cannot: whether a label fits the other labels of the same prompt.
+
+Which moment tells most depends on the data: on answers that are compared many times the late margins do, on
+prompts that are asked once the early ones, before memory sets in. Late margins are many times larger and would
+drown the early ones in a mean, so both count in units of their own mean size. A mean of margins is a margin of mean
+rewards: one number per completion, as from any model.
 """
 
 from __future__ import annotations
@@ -35,8 +39,8 @@ if TYPE_CHECKING:
     from rewards.head import HashedHead
 
 # No held-out pairs and a fast pace: labels that only memory explains must begin to be learned.
-SETTINGS = HeadSettings(learning_rate=3e-3, epochs=12)
-EVERY = 3  # epochs between the heads that are averaged
+SETTINGS = HeadSettings(learning_rate=3e-3, epochs=18)
+LOOKS = (6, 18)  # the epochs after which the head is asked: before wrong labels are learned, and after
 TRAININGS = 3  # with seeds of their own
 
 
@@ -60,21 +64,24 @@ class Dynamics:
         return in_batches(items, self._judge)
 
     def _judge(self, rows: Features) -> np.ndarray:
-        found = np.stack([model.judge(rows) for model in self.models]).astype(np.float64)
+        found = np.stack([model.judge(rows).astype(np.float64) / unit for model, unit in self.models])
         mean: np.ndarray = found.mean(axis=0).astype(np.float32)
         return mean
 
     @cached_property
-    def models(self) -> list[EmbeddedModel]:
-        """The heads of all trainings, in order of seed and epoch."""
+    def models(self) -> list[tuple[EmbeddedModel, float]]:
+        """The heads of all trainings, in order of seed and epoch, each with the mean size of its margins on the
+        training pairs."""
         rows = training_rows(self.pairs, self.media, self.keys)
-        models: list[EmbeddedModel] = []
+        models: list[tuple[EmbeddedModel, float]] = []
         for number in range(TRAININGS):
             settings = replace(self.settings, seed=self.settings.seed + number)
 
             def keep(epoch: int, head: HashedHead, settings: HeadSettings = settings) -> None:
-                if epoch % EVERY == 0:
-                    models.append(EmbeddedModel(copy.deepcopy(head), settings))
+                if epoch in LOOKS:
+                    model = EmbeddedModel(copy.deepcopy(head), settings)
+                    margins = model.judge(rows.chosen) - model.judge(rows.rejected)
+                    models.append((model, max(float(np.abs(margins, dtype=np.float64).mean()), 1e-9)))
 
             fit(rows, None, settings, keep)
         return models
@@ -89,5 +96,5 @@ def dynamics(
     """
     settings = replace(SETTINGS, seed=seed)
     keys = capped(pair_keys(pairs), trained_pairs, seed)
-    text = f"{VERSION} {settings.key()} every={EVERY} trainings={TRAININGS}"
+    text = f"{VERSION} {settings.key()} looks={LOOKS} trainings={TRAININGS}"
     return Dynamics(f"dynamics-{digest_of([text, *keys['pair_id']])}", pairs, media, keys, settings)

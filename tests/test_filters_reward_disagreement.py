@@ -14,6 +14,8 @@ from filters._calibration import FLIP_LIMIT, fit_noise, judge, label_right, leng
 from filters.reward_disagreement import Rule, report
 
 MARGINS = pl.List(pl.Struct({"model": pl.String, "margin": pl.Float64}))
+# Starts from the estimated share of wrong labels, and judges at equal length.
+CAREFUL = {"prior": "estimated", "at_equal_length": "judge", "below": 0.4, "min_agreement": 0.55}
 QUIET = {"spread": 0.0, "votes_against": 0, "models": 1}
 
 
@@ -24,7 +26,9 @@ def frames(margins, differences=None, source="s", **facts):
         {
             "pair_id": names,
             "reward_margin": pl.Series([None if m is None else float(m) for m in margins], dtype=pl.Float64),
-            "margins": pl.Series([[]] * len(names), dtype=MARGINS),
+            "margins": pl.Series(
+                [[] if m is None else [{"model": "m", "margin": float(m)}] for m in margins], dtype=MARGINS
+            ),
             **{name: [value] * len(names) for name, value in QUIET.items()},
             "length_difference": differences,
         }
@@ -106,7 +110,7 @@ def test_a_model_that_scores_everything_alike_has_no_vote():
 
 def test_planted_flips_are_found():
     margins, differences, flipped = noisy()
-    made = decide("reward_disagreement", *frames(margins, differences), Rule())
+    made = decide("reward_disagreement", *frames(margins, differences), Rule(**CAREFUL))
     picked = made["pair_id"].str.slice(1).cast(pl.Int64).to_numpy()
     assert set(made["action"]) == {"drop"}
     assert (made["value"] < 0.4).all()
@@ -116,8 +120,8 @@ def test_planted_flips_are_found():
 
 def test_never_more_than_the_quantile_goes_and_the_least_probable_go_first():
     margins, differences, _ = noisy()
-    free = {"at_equal_length": False}
-    all_of_them = decide("reward_disagreement", *frames(margins, differences), Rule(quantile=1, **free))
+    free = {**CAREFUL, "at_equal_length": "no"}
+    all_of_them = decide("reward_disagreement", *frames(margins, differences), Rule(**free, quantile=1))
     few = decide("reward_disagreement", *frames(margins, differences), Rule(quantile=0.02, **free))
     assert all_of_them.height > few.height == 40
     assert few["value"].max() <= all_of_them.join(few, on="pair_id", how="anti")["value"].min()
@@ -125,16 +129,18 @@ def test_never_more_than_the_quantile_goes_and_the_least_probable_go_first():
 
 def test_clean_labels_lose_hardly_anything():
     margins, differences, _ = noisy(flips=0)
-    assert decide("reward_disagreement", *frames(margins, differences), Rule()).height < 0.01 * len(margins)
+    assert decide("reward_disagreement", *frames(margins, differences), Rule(**CAREFUL)).height < 0.01 * len(
+        margins
+    )
 
 
 @pytest.mark.parametrize("policy", ["drop", "flip", "soften"])
 def test_a_policy_names_its_action_on_the_same_pairs(policy):
     margins, differences, _ = noisy()
     rows = frames(margins, differences)
-    made = decide("reward_disagreement", *rows, Rule(policy=policy, floor=0.1))
+    made = decide("reward_disagreement", *rows, Rule(**CAREFUL, policy=policy, floor=0.1))
     assert set(made["action"]) == {policy}
-    assert made["pair_id"].equals(decide("reward_disagreement", *rows, Rule())["pair_id"])
+    assert made["pair_id"].equals(decide("reward_disagreement", *rows, Rule(**CAREFUL))["pair_id"])
     if policy == "soften":
         assert made["value"].min() == 0.1
         assert made["value"].max() < 0.4
@@ -142,7 +148,9 @@ def test_a_policy_names_its_action_on_the_same_pairs(policy):
 
 def test_weights_grow_with_the_probability_and_have_mean_one_per_source():
     margins, differences, flipped = noisy()
-    made = decide("reward_disagreement", *frames(margins, differences), Rule(policy="weight", max_weight=3))
+    made = decide(
+        "reward_disagreement", *frames(margins, differences), Rule(**CAREFUL, policy="weight", max_weight=3)
+    )
     assert made.height == len(margins)
     assert made["value"].mean() == pytest.approx(1)
     assert made["value"].is_between(1 / 3 - 1e-9, 3 + 1e-9).all()
@@ -155,12 +163,12 @@ def test_disagreement_at_equal_length_does_not_favour_the_longer():
     share = (differences > 0).mean()
 
     def longer_share(**params):
-        made = decide("reward_disagreement", *frames(margins, differences), Rule(**params))
+        made = decide("reward_disagreement", *frames(margins, differences), Rule(**{**CAREFUL, **params}))
         assert made.height > 40
         gone = made["pair_id"].str.slice(1).cast(pl.Int64).to_numpy()
         return (np.delete(differences, gone) > 0).mean()
 
-    assert longer_share(at_equal_length=False) > share + 0.02
+    assert longer_share(at_equal_length="no") > share + 0.02
     assert share - 0.01 < longer_share() <= share
 
 
@@ -168,12 +176,14 @@ def test_weights_at_equal_length_give_no_side_more():
     margins, differences, _ = noisy(habit=1.5)
 
     def of_longer(**params):
-        made = decide("reward_disagreement", *frames(margins, differences), Rule(policy="weight", **params))
+        made = decide(
+            "reward_disagreement", *frames(margins, differences), Rule(**{**CAREFUL, "policy": "weight", **params})
+        )
         weights = made.sort("pair_id")["value"].to_numpy()
         return weights[differences > 0].sum() / weights.sum()
 
     share = (differences > 0).mean()
-    assert of_longer(at_equal_length=False) > share + 0.02
+    assert of_longer(at_equal_length="no") > share + 0.02
     assert of_longer() == pytest.approx(share, abs=0.005)
 
 
@@ -181,17 +191,17 @@ def test_margins_at_equal_length_find_more_flips_than_margins_as_they_stand():
     margins, differences, flipped = noisy(flips=0.2, habit=1.5)
 
     def found(**params):
-        made = decide("reward_disagreement", *frames(margins, differences), Rule(**params))
+        made = decide("reward_disagreement", *frames(margins, differences), Rule(**{**CAREFUL, **params}))
         return flipped[made["pair_id"].str.slice(1).cast(pl.Int64).to_numpy()].sum() / flipped.sum()
 
-    assert found() > found(at_equal_length=False) + 0.3
+    assert found() > found(at_equal_length="no") + 0.3
 
 
 def test_a_source_whose_labels_follow_length_is_left_alone():
     margins, differences, _ = noisy(habit=0.5)
     rows, signal = frames(margins, np.abs(differences) + 1)
-    assert decide("reward_disagreement", rows, signal, Rule()).is_empty()
-    told = report(with_signal("reward_disagreement", rows, signal), Rule())
+    assert decide("reward_disagreement", rows, signal, Rule(**CAREFUL)).is_empty()
+    told = report(with_signal("reward_disagreement", rows, signal), Rule(**CAREFUL))
     assert told["abstains"].to_list() == ["label_follows_length"]
 
 
@@ -202,8 +212,8 @@ def test_a_model_that_agrees_little_or_has_too_few_rewards_is_not_followed():
     few = frames([*chance.normal(1, 1, 99), *[None] * 50], source="few")
     rows, signal = (pl.concat(parts) for parts in zip(guess, against, few, strict=True))
     for policy in ("drop", "flip", "soften", "weight"):
-        assert decide("reward_disagreement", rows, signal, Rule(policy=policy)).is_empty()
-    told = report(with_signal("reward_disagreement", rows, signal), Rule())
+        assert decide("reward_disagreement", rows, signal, Rule(**CAREFUL, policy=policy)).is_empty()
+    told = report(with_signal("reward_disagreement", rows, signal), Rule(**CAREFUL))
     assert told.select("source", "pairs", "without_rewards", "abstains").rows() == [
         ("against", 600, 0, "rewards_disagree_too_often"),
         ("few", 149, 50, "too_few_scored_pairs"),
@@ -214,7 +224,7 @@ def test_a_model_that_agrees_little_or_has_too_few_rewards_is_not_followed():
 def test_agreement_counts_by_its_lower_bound():
     for agreeing, followed in ((336, False), (372, True)):  # 56% and 62% of 600: lower ends 0.52 and 0.58
         rows = frames([1.0] * agreeing + [-1.0] * (600 - agreeing))
-        made = decide("reward_disagreement", *rows, Rule(policy="weight"))
+        made = decide("reward_disagreement", *rows, Rule(**CAREFUL, policy="weight"))
         assert made.is_empty() is not followed
 
 
@@ -223,7 +233,7 @@ def test_criteria_of_one_source_are_judged_apart():
     rows, signal = frames([*helpful, *-helpful])
     criterion = ["helpfulness"] * 600 + ["harmlessness"] * 600
     rows = rows.with_columns(criterion=pl.Series(criterion))
-    made = decide("reward_disagreement", rows, signal, Rule())
+    made = decide("reward_disagreement", rows, signal, Rule(**CAREFUL))
     assert not made.is_empty()
     assert made["pair_id"].max() < "s00600"
 
@@ -231,16 +241,18 @@ def test_criteria_of_one_source_are_judged_apart():
 def test_pairs_without_rewards_stay_and_are_counted():
     margins, differences, _ = noisy(500)
     rows, signal = frames([*margins, *[None] * 40], [*differences, *[0] * 40])
-    made = decide("reward_disagreement", rows, signal, Rule(policy="weight"))
+    made = decide("reward_disagreement", rows, signal, Rule(**CAREFUL, policy="weight"))
     assert made.height == 500
-    assert report(with_signal("reward_disagreement", rows, signal), Rule())["without_rewards"].to_list() == [40]
+    assert report(with_signal("reward_disagreement", rows, signal), Rule(**CAREFUL))[
+        "without_rewards"
+    ].to_list() == [40]
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_a_margin_that_is_not_finite_is_dropped_and_moves_no_other(number):
     margins, differences, _ = noisy(500)
-    clean = decide("reward_disagreement", *frames(margins, differences), Rule())
-    made = decide("reward_disagreement", *frames([*margins, number], [*differences, 0]), Rule())
+    clean = decide("reward_disagreement", *frames(margins, differences), Rule(**CAREFUL))
+    made = decide("reward_disagreement", *frames([*margins, number], [*differences, 0]), Rule(**CAREFUL))
     assert made["reason"].to_list().count("reward_disagreement_signal_missing") == 1
     assert made.filter(pl.col("reason") == "reward_disagreement").equals(clean)
 
@@ -249,11 +261,11 @@ def test_a_margin_that_is_not_finite_is_dropped_and_moves_no_other(number):
 def test_the_order_of_rows_and_the_unit_of_rewards_decide_nothing(policy):
     margins, differences, _ = noisy(600)
     rows, signal = frames(margins, differences)
-    made = decide("reward_disagreement", rows, signal, Rule(policy=policy))
+    made = decide("reward_disagreement", rows, signal, Rule(**CAREFUL, policy=policy))
     assert not made.is_empty()
     shuffled = rows.sample(fraction=1, shuffle=True)
-    assert decide("reward_disagreement", shuffled, signal.reverse(), Rule(policy=policy)).equals(made)
-    scaled = decide("reward_disagreement", *frames(margins * 1024, differences), Rule(policy=policy))
+    assert decide("reward_disagreement", shuffled, signal.reverse(), Rule(**CAREFUL, policy=policy)).equals(made)
+    scaled = decide("reward_disagreement", *frames(margins * 1024, differences), Rule(**CAREFUL, policy=policy))
     assert scaled["pair_id"].equals(made["pair_id"])
     assert np.allclose(scaled["value"], made["value"])
 

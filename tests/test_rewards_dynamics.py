@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pytest
 
 from filters import _apply
 from pairs.schema import PAIRS, Pair, canonical_pair
 from pairs.store import Store
-from rewards.dynamics import EVERY, SETTINGS, TRAININGS, dynamics
+from rewards.dynamics import LOOKS, TRAININGS, dynamics
 from rewards.embedded import cross_fit
-from rewards.score import completions, score
+from rewards.score import completions, items, score
 
 
 def grid(prompts=60, seed=5, flips=0.15):
@@ -93,8 +94,26 @@ def test_the_same_pairs_give_the_same_rewards_and_a_second_run_trains_nothing(st
     assert np.array_equal(margins(other, dynamics(grouped(other).reverse(), other.media), ids), first)
 
 
-def test_heads_are_taken_all_along_and_beyond_the_cap_nothing_is_learned(store):
+def test_heads_are_taken_early_and_late_and_beyond_the_cap_nothing_is_learned(store):
     fill(store, grid(8)[0])
     model = dynamics(grouped(store), store.media, trained_pairs=10)
     assert len(model.keys) == 10
-    assert len(model.models) == TRAININGS * SETTINGS.epochs // EVERY
+    assert len(model.models) == TRAININGS * len(LOOKS)
+
+
+def test_early_and_late_margins_count_alike(store):
+    ids = fill(store, grid(20)[0])
+    model = dynamics(grouped(store), store.media)
+    found = margins(store, model, ids)
+    units = [unit for _, unit in model.models]
+    assert max(units) > 3 * min(units), "late margins are larger by far"
+    pairs = grouped(store).collect()
+    wanted = completions(store, ["toy"]).collect()
+    judged = []
+    for head, unit in model.models:
+        known = dict(zip(wanted["completion_id"], head.rewards(items(wanted, {})), strict=True))
+        sides = {pair: known[chosen] - known[rejected] for pair, chosen, rejected in pairs.select(
+            "pair_id", "chosen_id", "rejected_id").iter_rows()}  # fmt: skip
+        judged.append(np.array([sides[pair] for pair in ids]) / unit)
+        assert np.abs(judged[-1]).mean() == pytest.approx(1, rel=1e-4)
+    assert found == pytest.approx(np.mean(judged, axis=0), abs=1e-3)
