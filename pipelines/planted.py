@@ -56,6 +56,8 @@ def _found(
     if rule not in recipe.rules:
         return Planted(kind, planted_, None, f"no [rules.{rule}] in this mixture")
     touched = ledger.filter(pl.col("rule") == rule)
+    if kind == "flipped_label":  # what it weighs to keep lengths as they were is not what it found
+        touched = touched.filter(pl.col("action") != "weight")
     keys = ["source"] if kind == "length_bias" else ["source", "pair_id"]
     hits = truth.join(touched, on=keys, how="semi")
     note = f"by [rules.{rule}]"

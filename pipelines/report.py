@@ -14,7 +14,7 @@ import filters
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from pairs.store import Store, settle
-from pipelines import benchmarks, looks, notes, outcomes, planted, steps
+from pipelines import benchmarks, disagreements, looks, notes, outcomes, planted, steps
 
 EXAMPLES = 3
 _CUT = 240
@@ -77,6 +77,8 @@ def _context(store: Store, recipe: Recipe, made: Plan, found: Mapping[str, Any])
         "drops": looks.drops(made),
         "lengths": lengths(store, recipe, made),
         "disagreement": disagreement(store, recipe),
+        "disagreed": disagreements.dropped(store, recipe, made) if disagreements.RULE in recipe.rules else [],
+        "disagreements": disagreements.examples(store, recipe, made),
         "overlap": overlap(store, recipe),
         "planted": [vars(one) for one in planted.planted(store, recipe)],
         "evaluation": [_evaluation(found)] if found else [],

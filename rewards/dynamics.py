@@ -6,8 +6,8 @@ under them). This sees what cross-fitting cannot: whether a label fits the other
 
 Which moment tells most depends on the data: on answers that are compared many times the late margins do, on
 prompts that are asked once the early ones, before memory sets in. Late margins are many times larger and would
-drown the early ones in a mean, so both count in units of their own mean size. A mean of margins is a margin of mean
-rewards: one number per completion, as from any model.
+drown the early ones in a mean, so both count in units of their own mean size. A mean of margins is a margin of
+mean rewards: one number per completion, as from any model.
 """
 
 from __future__ import annotations

@@ -232,3 +232,14 @@ def test_a_flipped_pair_counts_with_its_lengths_swapped():
     survivors = pl.DataFrame(rows)
     assert rule(survivors, Rule(bins=1)).is_empty(), "five longer and five, turned round, shorter winners balance"
     assert rule(survivors.with_columns(flipped=pl.lit(False)), Rule(bins=1)).height == 10
+
+
+def test_matching_counts_pairs_by_the_weight_that_an_earlier_rule_gave():
+    rows, signal = frames([(20, 10)] * 60 + [(10, 20)] * 30)
+    weight = [1.0] * 60 + [2.0] * 30
+    assert decide("length_bias", rows.with_columns(weight=pl.Series(weight)), signal, Rule()).is_empty()
+    half = rows.with_columns(weight=pl.Series([0.5 if value == 1 else None for value in weight]))
+    assert decide("length_bias", half, signal, Rule()).is_empty()
+    made = decide("length_bias", half, signal, Rule(policy="weight"))
+    assert made["value"].to_list() == pytest.approx([1.0] * 90)
+    assert decide("length_bias", rows, signal, Rule()).height == 30

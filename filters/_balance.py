@@ -1,0 +1,114 @@
+"""Labels that lean on a measure of the completions: what it alone says about them, and rules that take it out.
+
+Length and formatting are balanced in the same way: columns `chosen` and `rejected` hold the measure of the two
+completions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from filters._decisions import DECISIONS, decisions
+from filters._strata import bounded_weights, strata
+
+DIFFERENCE = pl.col("chosen") - pl.col("rejected")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How decisions about one measure are named. `larger` and `smaller` say who wins, `value` is the column that
+    the ledger keeps, `weighed` the reason of weights, `key` draws which pairs of a surplus go."""
+
+    larger: str
+    smaller: str
+    value: str
+    weighed: str
+    key: bytes
+
+
+def matched(part: pl.DataFrame, bins: int, measure: Measure) -> pl.DataFrame:
+    """Drops from the side that weighs more until both weigh alike, in each stratum of the size of the difference.
+
+    `part` has source, pair_id, chosen, rejected, larger, weight and `measure.value`. Which pairs go is drawn by a
+    keyed hash of the pair_id.
+    """
+    rows = _stratified(part, bins)
+    keys = [hashlib.blake2b(pair_id.encode(), key=measure.key).digest() for pair_id in rows["pair_id"]]
+    upto = pl.col("weight").cum_sum().over("stratum", "larger")
+    surplus = (
+        rows.with_columns(key=pl.Series(keys, dtype=pl.Binary))
+        .sort("key", "source")
+        .filter(upto > pl.col("other") + 1e-9)
+    )
+    winner = pl.when("larger").then(pl.lit(measure.larger)).otherwise(pl.lit(measure.smaller))
+    return decisions(surplus, "drop", winner + pl.lit("_wins_surplus"), measure.value)
+
+
+def weighted(part: pl.DataFrame, bins: int, limit: float, measure: Measure) -> pl.DataFrame:
+    """The same by weights between 1/limit and limit with mean one; pairs without a difference get theirs too."""
+    raw = (pl.col("side") + pl.col("other")) / (2 * pl.col("side"))
+    unequal = _stratified(part, bins).with_columns(raw=raw)
+    equal = part.filter(DIFFERENCE == 0).with_columns(raw=1.0)
+    rows = pl.concat([unequal, equal], how="diagonal")
+    weights = bounded_weights(rows["raw"].to_numpy(), limit)
+    return decisions(rows.with_columns(factor=weights), "weight", measure.weighed, "factor")
+
+
+def balance(
+    rows: pl.DataFrame, measure: Measure, *, policy: str, bins: int, per_source: bool, max_weight: float
+) -> pl.DataFrame:
+    """`matched` or `weighted` inside each criterion of each source, or over all rows."""
+    whole = rows if "weight" in rows.columns else rows.with_columns(weight=pl.lit(None, pl.Float64))
+    ready = whole.with_columns(pl.col("weight").fill_null(1.0), larger=DIFFERENCE > 0)
+    parts = ready.partition_by("source", "criterion", maintain_order=True) if per_source else [ready]
+    made = [
+        matched(part, bins, measure) if policy == "match" else weighted(part, bins, max_weight, measure)
+        for part in parts
+    ]
+    return pl.concat([DECISIONS.to_frame(), *made])
+
+
+def _stratified(part: pl.DataFrame, bins: int) -> pl.DataFrame:
+    unequal = part.filter(DIFFERENCE != 0)
+    gaps = unequal.select(DIFFERENCE.abs()).to_series().to_numpy()
+    side = pl.col("weight").sum().over("stratum", "larger")
+    return unequal.with_columns(stratum=pl.Series(strata(gaps, bins))).with_columns(
+        side=side, other=pl.col("weight").sum().over("stratum") - side
+    )
+
+
+def lean(frame: pl.DataFrame, by: Sequence[str], share: str) -> pl.DataFrame:
+    """What the measure alone says about the labels, per value of the columns `by`, sorted by them.
+
+    `frame` has `by`, chosen, rejected and, where pairs count unequally, weight (null = 1). Columns: `by`, pairs,
+    `share` (of the weight where the chosen one has more, equal ones counting half) and auc: show every pair in
+    both orders, once with the chosen one first; `auc` is the probability that a showing with the chosen one first
+    has a larger difference (first less second) than a showing with the chosen one second, draws apart, ties half.
+    """
+    weight = pl.col("weight").fill_null(1.0) if "weight" in frame.columns else pl.lit(1.0)
+    rows = frame.select(*by, difference=DIFFERENCE, weight=weight).sort(*by, "difference", "weight")
+    out = [
+        {
+            **dict(zip(by, values, strict=True)),
+            "pairs": part.height,
+            share: float(np.average((np.sign(part["difference"]) + 1) / 2, weights=part["weight"])),
+            "auc": _auc(part["difference"].to_numpy(), part["weight"].to_numpy()),
+        }
+        for values, part in rows.group_by(by, maintain_order=True)
+    ]
+    figures = {"pairs": pl.Int64(), share: pl.Float64(), "auc": pl.Float64()}
+    return pl.DataFrame(out, schema={**rows.select(by).schema, **figures})
+
+
+def _auc(differences: np.ndarray, weights: np.ndarray) -> float:
+    order = np.argsort(-differences, kind="stable")
+    mirrored = -differences[order]
+    below = np.concatenate([[0.0], np.cumsum(weights[order])])
+    strictly = below[np.searchsorted(mirrored, differences, side="left")]
+    at_most = below[np.searchsorted(mirrored, differences, side="right")]
+    return float((weights * (strictly + at_most)).sum() / 2 / weights.sum() ** 2)

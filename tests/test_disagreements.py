@@ -1,0 +1,72 @@
+"""The report's section on reward disagreement: books by source and modality, and texts that people can read."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+import filters
+from pairs.store import Store
+from pipelines import disagreements, report, steps
+
+RECIPE = """
+[sources.hh_rlhf]
+path = "demo://hh_rlhf"
+[rules.reward_disagreement]
+min_agreement = 0.5
+"""
+
+
+@pytest.fixture(scope="module")
+def curated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("disagreements")
+    (folder / "small.toml").write_text(RECIPE)
+    store, recipe = Store(folder / "store"), steps.load_recipe(str(folder / "small.toml"))
+    steps.ingest(store, recipe, "hh_rlhf")
+    steps.signal(store, recipe, "groups")
+    steps.score(store, recipe)
+    for name in filters.names():
+        steps.signal(store, recipe, name)
+    return store, recipe, steps.plan(store, recipe)
+
+
+def test_what_was_dropped_is_counted_by_source_and_modality(curated):
+    store, recipe, made = curated
+    (row,) = disagreements.dropped(store, recipe, made)
+    gone = made.ledger.filter(rule="reward_disagreement", action="drop").height
+    assert (row["source"], row["modality"], row["drop"], row["flip"]) == ("hh_rlhf", "text", gone, 0)
+    assert row["share"] == pytest.approx(gone / row["pairs"])
+    assert gone > 45
+
+
+def test_the_most_and_the_least_confident_disagreements_are_shown_with_texts_and_rewards(curated):
+    store, recipe, made = curated
+    shown = disagreements.examples(store, recipe, made)
+    drops = made.ledger.filter(rule="reward_disagreement", action="drop")["value"].sort()
+    assert [row["probability"] for row in shown["most"]] == drops.head(20).to_list()
+    assert [row["probability"] for row in shown["least"]] == drops.tail(20).reverse().to_list()
+    pairs = store.scan("pairs", ["hh_rlhf"]).collect()
+    for row in [*shown["most"], *shown["least"]]:
+        native = pairs.row(by_predicate=pl.col("pair_id") == row["pair_id"], named=True)
+        assert native["chosen"][-1]["content"].startswith(row["chosen"].rstrip("…"))
+        assert len(row["prompt"]) <= 401
+        assert [model.split("-")[0] for model, _, _ in row["rewards"]] == ["cross", "dynamics"]
+
+
+def test_the_report_has_the_section(curated):
+    store, recipe, made = curated
+    page = report.write(store, recipe).read_text()
+    assert "The 20 disagreements with most confidence" in page
+    assert "The 20 disagreements with least confidence" in page
+    from markupsafe import escape
+
+    row = disagreements.examples(store, recipe, made)["most"][0]
+    assert str(escape(row["prompt"])) in page
+    assert f"{row['rewards'][0][1]:.3f}" in page
+
+
+def test_without_the_rule_there_is_nothing_to_show(curated, tmp_path):
+    store, _, _ = curated
+    (tmp_path / "small.toml").write_text(RECIPE.split("[rules")[0])
+    recipe = steps.load_recipe(str(tmp_path / "small.toml"))
+    assert disagreements.examples(store, recipe, steps.plan(store, recipe)) == {}
