@@ -15,17 +15,18 @@ harmlessness. Pairs that another criterion orders the other way round are left a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from filters._calibration import Judgement, fit_noise, judge, length_share, wilson_low
 from filters._decisions import DECISIONS, decisions
 from filters._strata import bounded_weights, chars, kept_alike, least_probable, side_weights
 from filters._votes import named, not_opposed, trusts, votes
+from pairs.errors import PrefmillError
 
 _APART = ("source", "criterion", "modality")
 _UNITS = {"model": pl.String, "unit": pl.Float64}
@@ -90,6 +91,14 @@ class Rule(BaseModel, extra="forbid"):
         4.0, gt=1, allow_inf_nan=False, description="weight: weights lie between 1/max_weight and max_weight; "
         "weigh: none is larger",
     )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _names_whom_to_ask(self) -> Self:
+        if self.policy == "keep_if_agree" and not (self.gold and self.others and all(self.others)):
+            raise ValueError(
+                "keep_if_agree needs the names of a gold model and of others, e.g. others = ['judge']"
+            )
+        return self
 
 
 def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame) -> pl.LazyFrame:
@@ -234,6 +243,13 @@ def _keep_if_agree(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     It acts where the gold model and at least one other scored a pair, and where the gold model may vote.
     """
     made = [DECISIONS.to_frame()]
+    models = set(votes(survivors)["model"])
+    for name in (params.gold, *params.others):
+        if not any(model.startswith(name) for model in models):
+            raise PrefmillError(
+                f"rules.reward_disagreement: no model {name!r} has scored these pairs, expected the beginning of "
+                f"one of: {', '.join(sorted(models)) or 'none at all'}"
+            )
     for rows in not_opposed(survivors).sort(*_APART, "pair_id").partition_by(*_APART, maintain_order=True):
         each = votes(rows)
         gold = each.filter(named([params.gold])).group_by("pair_id").agg(p=pl.col("margin").mean())

@@ -6,10 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 from filter_frames import row
+from pydantic import ValidationError
 
 from filters._apply import decide, with_signal
 from filters._strata import kept_alike
 from filters.reward_disagreement import Rule, report
+from pairs.errors import PrefmillError
 
 MARGINS = pl.List(pl.Struct({"model": pl.String, "margin": pl.Float64}))
 
@@ -164,13 +166,23 @@ def test_a_pair_stays_when_gold_and_one_of_the_others_agree():
     assert made["value"].to_list() == [-1, gold[1]]
     against = frames({"gold-7": -gold, "judge": judge, "best-1": best})
     assert decide("reward_disagreement", *against, Rule(**AGREE)).is_empty(), "gold must earn its vote"
-    assert decide("reward_disagreement", *frames({"gold-7": -gold}), Rule(**AGREE, min_agreement=0)).is_empty()
+
+
+def test_agreement_needs_models_that_are_named_and_there():
+    signal = frames({"gold-7": np.ones(200), "judge": np.ones(200)})
+    with pytest.raises(PrefmillError, match=r"no model 'best-' has scored these pairs, .*gold-7, judge"):
+        decide("reward_disagreement", *signal, Rule(**AGREE))
+    for lacking in ({"gold": "", "others": ["judge"]}, {"gold": "gold"}):
+        with pytest.raises(ValidationError, match="needs the names of a gold model and of others"):
+            Rule(policy="keep_if_agree", **lacking)
 
 
 def test_agreement_drops_keep_lengths_as_they_were():
     margins, differences, _ = noisy(habit=1.5)
     signal = frames({"gold": margins, "judge": margins}, differences)
-    made = decide("reward_disagreement", *signal, Rule(**{**AGREE, "at_equal_length": "weigh"}))
+    made = decide(
+        "reward_disagreement", *signal, Rule(**{**AGREE, "others": ["judge"], "at_equal_length": "weigh"})
+    )
     weights = np.ones(len(margins))
     weights[places(made)] = 0
     weights[places(made, "weight")] = made.filter(action="weight")["value"].to_numpy()
