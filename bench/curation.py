@@ -1,4 +1,4 @@
-"""What reward disagreement and length rules are worth on real pairs: `python -m bench.curation`.
+"""What reward disagreement and length rules are worth on real pairs: `python -m bench.curation [seed ...]`.
 
 Labels of real sources are turned, rules act on the training part, and heads on frozen features are trained on what
 is left; accuracy is on held-out pairs of other prompts with the labels as published. Reads PREFMILL_REAL_DATA
@@ -24,7 +24,7 @@ from bench import _curation_rules as rules
 from bench import _measure
 from filters.length_bias import report
 
-SEEDS = 5
+SEEDS = (0, 1, 2, 3, 4)
 STUDENT = (12.706, 4.303, 3.182, 2.776)  # 97.5% quantiles for 1 to 4 degrees of freedom
 SHOWN = (
     "clean", "nothing", "random", "oracle", "ours", "any length", "judged equal", "careful", "cross-fit",
@@ -240,20 +240,21 @@ def _result(cells: list[Cell], long: list[Cell]) -> list[str]:
 
 def main() -> None:
     started = time.perf_counter()
+    seeds = [int(seed) for seed in sys.argv[1:]] or SEEDS
     cells: list[Cell] = []
     long: list[Cell] = []
     with tempfile.TemporaryDirectory() as folder:
         data.ingest_all(Path(folder))
         spawn = get_context("spawn")  # polars does not survive a fork
         with ProcessPoolExecutor(2, mp_context=spawn) as pool:
-            for seed in range(SEEDS):
+            for number, seed in enumerate(seeds, 1):
                 jobs = [(name, noise, seed) for name in data.SETS for noise in data.planned(name)]
                 cells += pool.map(partial(cell, Path(folder)), jobs)
                 long += pool.map(partial(lengths, Path(folder)), [(name, seed) for name in ("R", *LEANING)])
                 print(f"seed {seed} done after {time.perf_counter() - started:.0f} s", file=sys.stderr)
                 head = (
-                    f"{seed + 1} seeds, at most {data.TRAIN} training and {data.TEST} test pairs, "
-                    f"{time.perf_counter() - started:.0f} s; mean and 95% interval"
+                    f"seeds {' '.join(map(str, seeds[:number]))}; at most {data.TRAIN} training and {data.TEST} "
+                    f"test pairs, {time.perf_counter() - started:.0f} s; mean and 95% interval"
                 )
                 _measure.keep("curation", [head, *_tables(cells, long), *_result(cells, long)])
 
