@@ -76,7 +76,8 @@ def contaminated_by(store: Store, recipe: Recipe, rows: pl.DataFrame) -> pl.Data
     trained = rows.filter(pl.col("split") == "train").select("pair_id").unique()
     signal = steps.signals(store, recipe, "contamination").collect().join(trained, on="pair_id", how="semi")
     hits = signal.explode("hits").filter(pl.col("hits").is_not_null()).unnest("hits")
-    return hits.filter(pl.col("similarity") >= params.similarity).select("benchmark", "benchmark_pair").unique()
+    hits = hits.filter(pl.col("similarity") >= params.similarity, pl.col("part").is_in(params.parts))
+    return hits.select("benchmark", "benchmark_pair").unique()
 
 
 def models(store: Store, recipe: Recipe, named: Sequence[str], for_text: Sequence[str]) -> RewardModel:

@@ -167,6 +167,8 @@ def test_every_rule_takes_no_row_and_one_sound_row():
         signal = pl.from_arrow(run_signal(name, {"pairs": table.lazy(), "rewards": rewards.lazy()}))
         policies = getattr(model.model_fields.get("policy"), "annotation", None)
         for policy in getattr(policies, "__args__", [None]):
+            if policy == "keep_if_agree":  # needs models by name: tests/test_filters_votes.py
+                continue
             params = model(policy=policy) if policy else model()
             assert decide(name, survivors(table).clear(), signal, params).is_empty()
             assert decide(name, survivors(table), signal, params).filter(pl.col("action") != "weight").is_empty()
