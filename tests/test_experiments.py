@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tomllib
 from dataclasses import replace
 
@@ -170,12 +173,16 @@ def test_the_search_table_changes_nothing_of_the_mixture(mine):
 
 @pytest.mark.slow
 def test_both_jobs_run_from_the_native_files(tmp_path, mine):
-    from pipelines import defs
-
+    """In a process of their own, for the graph is made of the sources that are there when it is imported."""
+    code = (
+        "import sys; from pipelines import defs\n"
+        "resources = {'store': {'config': {'root': sys.argv[1]}}, 'mixture': {'config': {'path': sys.argv[2]}}}\n"
+        "for job in ('search', 'ablate'):\n"
+        "    assert defs.resolve_job_def(job).execute_in_process({'resources': resources}).success\n"
+    )
     root = tmp_path / "store"
-    resources = {"store": {"config": {"root": str(root)}}, "mixture": {"config": {"path": str(mine)}}}
-    for job in ("search", "ablate"):
-        assert defs.resolve_job_def(job).execute_in_process({"resources": resources}).success
+    environment = {**os.environ, "PREFMILL_SOURCES": str(tmp_path / "toy_sources"), "DAGSTER_HOME": ""}
+    subprocess.run([sys.executable, "-c", code, str(root), str(mine)], env=environment, check=True)
     reports = sorted(file.name for file in (root / "reports").iterdir())
     assert "mine_searched.toml" in reports
     assert "mine_ablation.png" in reports
