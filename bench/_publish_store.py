@@ -17,7 +17,7 @@ from mixtures._plan import Counts, Plan
 from mixtures._recipe import Recipe, load_recipe
 from pairs.schema import PAIRS
 from pairs.shards import PART, part_writer, replace_pairs
-from pairs.store import MEDIA, Store
+from pairs.store import LEDGER, MEDIA, Store
 
 SOURCES = ("one", "two")
 PICTURE_BYTES = 60_000
@@ -102,7 +102,8 @@ def plan(store: Store) -> Plan:
     )  # fmt: skip
     books = {name: Counts(candidates=part, kept=part, rows=part) for (name,), part in _sizes(rows).items()}
     whole = Counts(candidates=rows.height, kept=rows.height, rows=rows.height)
-    return Plan(rows, pl.DataFrame(), whole, books, ("role", "sample"))
+    ledger = pl.from_arrow(LEDGER.empty_table()).drop("mixture")  # type: ignore[union-attr]
+    return Plan(rows, ledger, whole, books, ("role", "sample"))
 
 
 def _sizes(rows: pl.DataFrame) -> dict[tuple[Any, ...], int]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pairs.ids import pair_id
 from pairs.schema import IMAGE_MARK, MESSAGES, PAIRS, RATINGS
@@ -26,6 +27,11 @@ PICTURES = {
 }
 SWAPPED = ("chosen", "chosen_id", "chosen_media_ids", "chosen_ratings")  # each has its rejected_ counterpart
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
+# What repeats so much that a dictionary pays; one of texts or ids would be built only to be given up.
+REPEATING = [
+    "source", "source_revision", "source_split", "modality", "criterion", "label_source", "category", "language",
+    "licence", *(f"{side}.list.element.role" for side in ("prompt", "chosen", "rejected")),
+]  # fmt: skip
 _LEADING_MARKS = re.compile(rf"(?:{IMAGE_MARK}\s*)+")
 _FIRST = ("prompt", "chosen", "rejected")
 _LAST = (
@@ -55,19 +61,20 @@ def _feature(type_: pa.DataType) -> Any:
     return {"dtype": {"double": "float64"}.get(str(type_), str(type_)), "_type": "Value"}
 
 
-def published(rows: pl.DataFrame, media: Mapping[str, tuple[bytes, str]], columns: pa.Schema) -> pa.Table:
+def published(rows: pa.Table, media: Mapping[str, tuple[bytes, str]], columns: pa.Schema) -> pa.Table:
     """Rows of the pairs table, each with its plan, as published rows in the same order.
 
     `media` holds bytes and format of every picture of the rows, by id.
     """
-    rows = _unmarked(_swapped(rows))
+    if media or pc.any(rows["flipped"]).as_py():
+        rows = _unmarked(_swapped(pl.DataFrame(rows))).to_arrow()
     arrays = []
     for field in columns:
         if field.name in PICTURES:
-            ids = rows[PICTURES[field.name]].to_list()
+            ids = rows[PICTURES[field.name]].to_pylist()
             arrays.append(pa.array([[_picture(name, media) for name in row] for row in ids], type=field.type))
         else:
-            arrays.append(rows[field.name].to_arrow().cast(field.type))
+            arrays.append(rows[field.name].cast(field.type))
     return pa.Table.from_arrays(arrays, schema=columns)
 
 

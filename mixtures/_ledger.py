@@ -36,7 +36,8 @@ def write_ledger(store: Store, recipe: Recipe, plan: Plan, folder: Path) -> None
     The same plan gives the same bytes. `published_id` is the id in the dataset: another one where a rule flipped
     the pair, null where one dropped it.
     """
-    kept = plan.rows.select(*_KEY, "flipped").unique()
+    # Of each pair its first copy, and only of pairs that the ledger names: the rows may be many millions.
+    kept = plan.rows.filter(pl.col("copy") == 0).join(plan.ledger, on=_KEY, how="semi").select(*_KEY, "flipped")
     swapped = _swapped(store, recipe, kept.filter("flipped"))
     named = kept.join(swapped, on=_KEY, how="left").select(*_KEY, published_id=pl.coalesce("swapped", "pair_id"))
     steps = {rule: step for step, rule in enumerate(plan.rules)}

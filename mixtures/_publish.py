@@ -25,7 +25,7 @@ from mixtures._ledger import FILE as LEDGER_FILE
 from mixtures._ledger import write_ledger
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
-from mixtures._shards import Shard, write_shards
+from mixtures._shards import Shard, Written, write_shards
 from pairs.errors import PrefmillError
 from pairs.store import Store, file_hash
 
@@ -68,7 +68,8 @@ def publish(
     try:
         with workplace(root) as work:
             finished = work / "version"
-            shards, columns = write_shards(store, recipe, plan.rows, groups, work, finished)
+            written = write_shards(store, recipe, plan.rows, groups, work, finished)
+            shards, columns = written.shards, written.columns
             shutil.rmtree(work / "scratch")
             write_ledger(store, recipe, plan, finished)
             rows = _rows_by_split(recipe, shards)
@@ -76,7 +77,7 @@ def publish(
                 (finished / "plots").mkdir(exist_ok=True)
                 write_synced(finished / "plots" / f"{plot}.png", data)
             more = {"plots": sorted(plots or {}), "tables": tables or {}, "citations": citations or {}}
-            card = _card(store, name, recipe, plan, columns, rows, facts, more)
+            card = _card(store, name, recipe, plan, written, rows, facts, more)
             write_synced(finished / "README.md", card.encode())
             _write_manifest(name, recipe, plan, shards, columns, rows, facts, finished)
             content = _content(name, shards)
@@ -116,12 +117,12 @@ def _card(
     name: str,
     recipe: Recipe,
     plan: Plan,
-    columns: pa.Schema,
+    written: Written,
     rows: Mapping[str, int],
     facts: Mapping[str, str],
     more: dict[str, Any],
 ) -> str:
-    licences = _licences(store, recipe, plan)
+    licences, columns = _licences(written), written.columns
     return front_matter(name, rows, columns.names, licences) + body(
         name,
         rows=rows,
@@ -166,17 +167,13 @@ def _write_manifest(
     write_synced(folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode() + b"\n")
 
 
-def _licences(store: Store, recipe: Recipe, plan: Plan) -> list[Licence]:
-    rows = (
-        store.scan("pairs", list(recipe.sources))
-        .select("source", "pair_id", "licence")
-        .join(plan.rows.lazy().select("source", "pair_id").unique(), on=["source", "pair_id"], how="semi")
-        .group_by("licence")
-        .agg(pl.col("source").unique().sort(), pairs=pl.len())
-        .sort("licence")
-        .collect()
-    )
-    return [Licence(licence, sources, pairs) for licence, sources, pairs in rows.iter_rows()]
+def _licences(written: Written) -> list[Licence]:
+    names = sorted({licence for licence, _ in written.licences})
+    return [
+        Licence(name, sorted(source for licence, source in written.licences if licence == name),
+                sum(count for (licence, _), count in written.licences.items() if licence == name))
+        for name in names
+    ]  # fmt: skip
 
 
 def _native(store: Store, source: str) -> tuple[int | None, str]:

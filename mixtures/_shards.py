@@ -1,34 +1,33 @@
 """Writes the rows of a plan into Parquet shards: the same bytes for the same plan, in memory that stays flat.
 
-The plan and the ids of media are held whole. Texts go through scratch files, at most `BUCKETS` of them, so that
-one shard's texts are in memory at a time; media bytes are fetched for one row group at a time.
+Some forty bytes of each row and the ids of media are held. Texts go through scratch files, so that those of one
+file and one row group are in memory at a time; media bytes are fetched for one row group at a time.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from mixtures._columns import PICTURES, published, schema
+from mixtures._columns import PICTURES, REPEATING, published, schema
+from mixtures._order import Order
 from mixtures._recipe import Recipe
-from mixtures._sample import uniform
+from mixtures._scratch import Scratch
 from pairs.errors import PrefmillError
 from pairs.store import Store, file_hash, settle
 
 SHARD_BYTES = 256 << 20
 SHARD_ROWS = 100_000
 GROUP_BYTES = 32 << 20  # a row group is what a streaming reader holds
-BUCKETS = 64  # open scratch files
-ROW_BYTES = 400  # of ids and names beside the texts
-_KEY = ["source", "pair_id"]
 
 
 @dataclass(frozen=True)
@@ -40,201 +39,59 @@ class Shard:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Written:
+    shards: list[Shard]
+    columns: pa.Schema
+    licences: Counter[tuple[str, str]]  # distinct pairs by licence and source
+
+
 def write_shards(
     store: Store, recipe: Recipe, rows: pl.DataFrame, groups: pl.LazyFrame, work: Path, folder: Path
-) -> tuple[list[Shard], pa.Schema]:
+) -> Written:
     """The plan's `rows` as `data/<split>-*.parquet` below `folder`; scratch files lie in `work` meanwhile.
 
     Inside a split rows are in the order of a keyed hash of pair id and copy: a shuffle that is always the same.
+    `groups` has `pair_id, group_id`; a pair may be named more than once there, in one group.
     """
-    pairs = store.scan("pairs", list(recipe.sources))
-    sized = _sized(store, pairs, rows, groups)
-    layout = _layout(recipe, sized)
-    pictures = [name for name in PICTURES if (sized[f"n_{name}"] > 0).any()]
+    scratch_folder, data = work / "scratch", folder / "data"
+    scratch_folder.mkdir()
+    data.mkdir(parents=True)
+    order = Order(recipe, rows)
+    scratch = Scratch(store, recipe, order, scratch_folder)
+    order.join_groups(groups)
+    pictures = [name for name in PICTURES if name in scratch.pictures]
     if {"chosen_images", "rejected_images"} & set(pictures):
         pictures = [*({"images"} & set(pictures)), "chosen_images", "rejected_images"]
     columns = schema(
         pictures,
-        soft_label=bool(layout["soft_label"].is_not_null().any()),
-        weight=bool(layout["weight"].is_not_null().any()),
+        soft_label=bool(rows["soft_label"].is_not_null().any()),
+        weight=bool(rows["weight"].is_not_null().any()),
     )
-    del sized
-    scratch = work / "scratch"
-    scratch.mkdir()
-    _scatter(pairs, layout, scratch)
-    media = _media_index(store, pairs, rows) if pictures else None
-    data = folder / "data"
-    data.mkdir(parents=True)
+    media = _media_index(store, scratch.media_ids()) if pictures else None
     shards = []
-    for (split,), part in layout.group_by("split", maintain_order=True):
-        numbers = part["shard"].unique().sort().to_list()
-        for place, number in enumerate(numbers):
-            texts = _gathered(scratch, part, number)
-            temporary = data / f".{number}.tmp"
-            _write(store, texts, media, columns, temporary)
+    for (split, start, end), size in zip(order.splits, scratch.bytes, strict=True):
+        edges = _edges(end - start, size)
+        for place, (first, behind) in enumerate(pairwise(edges)):
+            temporary = data / f".{split}-{place}.tmp"
+            _write(store, scratch.read(start + first, start + behind), media, columns, temporary)
             digest = file_hash(temporary)
-            name = f"{split}-{place:05d}-of-{len(numbers):05d}-{digest[:8]}.parquet"
+            name = f"{split}-{place:05d}-of-{len(edges) - 1:05d}-{digest[:8]}.parquet"
             settle(temporary, data / name)
-            size = (data / name).stat().st_size
-            shards.append(Shard(f"data/{name}", str(split), texts.height, size, digest))
-    return shards, columns
+            written = (data / name).stat().st_size
+            shards.append(Shard(f"data/{name}", split, behind - first, written, digest))
+    return Written(shards, columns, scratch.licences)
 
 
-def _text_bytes() -> pl.Expr:
-    messages = [
-        pl.col(name).list.eval(pl.element().struct.field("content").str.len_bytes()).list.sum()
-        for name in ("prompt", "chosen", "rejected")
-    ]
-    texts = [pl.col(name).str.len_bytes().fill_null(0) for name in ("rationale", "reference", "extra")]
-    return pl.sum_horizontal(*messages, *texts).cast(pl.Int64)
+def _edges(rows: int, size: int) -> list[int]:
+    """Where the shards of a split of so many rows and bytes begin, and its end."""
+    shards = min(max(-(-size // SHARD_BYTES), -(-rows // SHARD_ROWS), 1), rows)
+    return [-(-rows * shard // shards) for shard in range(shards + 1)]
 
 
-def _sized(store: Store, pairs: pl.LazyFrame, rows: pl.DataFrame, groups: pl.LazyFrame) -> pl.DataFrame:
-    """The plan's rows with `group_id`, their size in bytes and the number of pictures in each column."""
-    sizes = store.scan("media").select("media_id", "size").unique().collect()
-    grouped = groups.group_by("pair_id").agg(pl.col("group_id").min()).collect()
-    sized = pl.concat(
-        part.join(_narrow(pairs, source, sizes), on="pair_id", how="left")
-        for (source,), part in rows.group_by("source", maintain_order=True)
-    )
-    sized = sized.join(grouped, on="pair_id", how="left")
-    for column, table in (("size", "pairs"), ("group_id", "groups")):
-        lost = sized.filter(pl.col(column).is_null())
-        if lost.height:
-            row = lost.sort(*_KEY).row(0, named=True)
-            raise PrefmillError(
-                f"{lost.height} rows of the plan are not in {table}, first {row['source']} {row['pair_id']}; "
-                "the sources have changed since the plan was made: make it again"
-            )
-    return sized
-
-
-def _narrow(pairs: pl.LazyFrame, source: object, sizes: pl.DataFrame) -> pl.DataFrame:
-    """Size in bytes and number of pictures of each pair of a source; without a join, which would hold far more."""
-    narrow = (
-        pairs.filter(pl.col("source") == source)
-        .select(
-            "pair_id",
-            *(pl.col(ids).list.len().alias(f"n_{name}") for name, ids in PICTURES.items()),
-            ids=pl.concat_list(*PICTURES.values()),
-            size=_text_bytes(),
-        )
-        .collect(engine="streaming")
-    )
-    heavy = (
-        narrow.select("pair_id", "ids").explode("ids").drop_nulls("ids")
-        .join(sizes, left_on="ids", right_on="media_id", how="inner")
-        .group_by("pair_id").agg(media_size=pl.col("size").sum())
-    )  # fmt: skip
-    return (
-        narrow.drop("ids")
-        .join(heavy, on="pair_id", how="left")
-        .with_columns(size=pl.col("size") + pl.col("media_size").fill_null(0) + ROW_BYTES)
-    )
-
-
-def _layout(recipe: Recipe, sized: pl.DataFrame) -> pl.DataFrame:
-    """Each row's place: `position` in its split, `shard` over all, row group inside the shard, scratch file."""
-    keys = (sized["pair_id"] + "/" + sized["copy"].cast(pl.String)).to_list()
-    ordered = (
-        sized.with_columns(
-            pl.Series("u", uniform(recipe.seed, "order", keys), dtype=pl.Float64),
-            place=pl.col("split").replace_strict(
-                {name: place for place, name in enumerate(("train", *recipe.splits))}, return_dtype=pl.Int64
-            ),
-        )
-        .sort("place", "u", "pair_id", "copy", "source")
-        .with_columns(position=pl.int_range(pl.len()).over("split"), n=pl.len().over("split").cast(pl.Int64))
-    )
-    by_size = -(-pl.col("size").sum().over("split") // SHARD_BYTES)
-    shards = pl.max_horizontal(by_size, -(-pl.col("n") // SHARD_ROWS)).clip(1, pl.col("n"))
-    ordered = ordered.with_columns(local=pl.col("position") * shards // pl.col("n"))
-    ordered = ordered.with_columns(shard=pl.struct("place", "local").rle_id().cast(pl.Int64))
-    before = pl.col("size").cum_sum() - pl.col("size")
-    files = (ordered["shard"].max() or 0) + 1  # type: ignore[operator]
-    return ordered.with_columns(
-        row_group=(before // GROUP_BYTES).over("shard"),
-        bucket=pl.col("shard") // -(-files // BUCKETS),
-    ).select(
-        *_KEY,
-        "split",
-        "copy",
-        "flipped",
-        "soft_label",
-        "weight",
-        "group_id",
-        "position",
-        "shard",
-        "row_group",
-        "bucket",
-    )
-
-
-def _scatter(pairs: pl.LazyFrame, layout: pl.DataFrame, scratch: Path) -> None:
-    """Texts of the mixture's pairs to the scratch file of each shard that holds them."""
-    writers: dict[int, pa.ipc.RecordBatchFileWriter] = {}
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
-    try:
-        for (source,), places in layout.select(*_KEY, "bucket").unique().group_by("source", maintain_order=True):
-            find = _Places(places)
-            rows = pairs.filter(pl.col("source") == source)
-            for batch in rows.collect_batches(chunk_size=10_000, maintain_order=False):
-                for bucket, part in find(batch):
-                    table = part.to_arrow()
-                    if bucket not in writers:
-                        file = scratch / f"{bucket}.arrow"
-                        writers[bucket] = pa.ipc.new_file(str(file), table.schema, options=options)
-                    writers[bucket].write_table(table)
-    finally:
-        for writer in writers.values():
-            writer.close()
-
-
-class _Places:
-    """The scratch files of each pair of a source, looked up in a sorted array by half of its id.
-
-    A join would do it too, in a gigabyte for each million pairs. `_gathered` compares whole ids.
-    """
-
-    def __init__(self, places: pl.DataFrame) -> None:
-        ids, buckets = _half(places["pair_id"]), places["bucket"].to_numpy()
-        order = np.argsort(ids)
-        self._ids, self._buckets = ids[order], buckets[order]
-
-    def __call__(self, batch: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
-        ids = _half(batch["pair_id"])
-        first = np.searchsorted(self._ids, ids)
-        times = np.searchsorted(self._ids, ids, side="right") - first
-        rows = np.repeat(np.arange(len(ids)), times)
-        nth = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
-        buckets = self._buckets[np.repeat(first, times) + nth]
-        for bucket in np.unique(buckets):
-            yield int(bucket), batch[rows[buckets == bucket]]
-
-
-def _half(ids: pl.Series) -> np.ndarray:
-    """The first 64 of the 128 bits of each id."""
-    return ids.str.slice(0, 16).str.to_integer(base=16, dtype=pl.UInt64).to_numpy()
-
-
-def _gathered(scratch: Path, part: pl.DataFrame, shard: int) -> pl.DataFrame:
-    """The rows of one shard in order, texts and plan, without media bytes."""
-    places = part.filter(pl.col("shard") == shard)
-    file = scratch / f"{places['bucket'][0]}.arrow"
-    texts = pl.scan_ipc(file).join(places.lazy(), on=_KEY, how="inner").collect()
-    return texts.sort("position")
-
-
-def _media_index(store: Store, pairs: pl.LazyFrame, rows: pl.DataFrame) -> pl.DataFrame:
+def _media_index(store: Store, media_ids: pl.Series) -> pl.DataFrame:
     """Where each picture of the mixture lies: one row per medium, sorted."""
-    wanted = (
-        pairs.join(rows.lazy().select(_KEY), on=_KEY, how="semi")
-        .select(media_id=pl.concat_list(*PICTURES.values()))
-        .explode("media_id")
-        .drop_nulls()
-        .unique()
-        .collect(engine="streaming")
-    )
+    wanted = media_ids.to_frame()
     index = (
         store.scan("media")
         .select("media_id", "format", "shard", "row_group", "row")
@@ -252,26 +109,45 @@ def _media_index(store: Store, pairs: pl.LazyFrame, rows: pl.DataFrame) -> pl.Da
     return index
 
 
-def _row_groups(
-    store: Store, rows: pl.DataFrame, index: pl.DataFrame | None, columns: pa.Schema
-) -> Iterator[pa.Table]:
-    for _, group in rows.group_by("row_group", maintain_order=True):
-        media: dict[str, tuple[bytes, str]] = {}
-        if index is not None:
-            ids = group.select(media_id=pl.concat_list(*PICTURES.values())).explode("media_id").unique()
-            places = index.join(ids, on="media_id", how="semi")
-            data = store.read_media(places)
-            formats = dict(places.select("media_id", "format").iter_rows())
-            media = {media_id: (data[media_id], formats[media_id]) for media_id in data}
-        yield published(group, media, columns)
+def _row_groups(pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Rows cut where another `GROUP_BYTES` are full, by the column `_size`."""
+    held: list[pa.Table] = []
+    before = group = 0
+    for piece in pieces:
+        sizes = piece["_size"].to_numpy()
+        starts = before + np.cumsum(sizes) - sizes
+        before += int(sizes.sum())
+        numbers = starts // GROUP_BYTES
+        cuts = np.flatnonzero(np.diff(numbers, prepend=group)).tolist()
+        group = int(numbers[-1])
+        for first, behind in pairwise([0, *cuts, piece.num_rows]):
+            if first in cuts and held:
+                yield pa.concat_tables(held)
+                held = []
+            if first < behind:
+                held.append(piece.slice(first, behind - first))
+    yield pa.concat_tables(held)
 
 
-def _write(store: Store, rows: pl.DataFrame, index: pl.DataFrame | None, columns: pa.Schema, file: Path) -> None:
-    repeated = [name for name in columns.names if pa.types.is_string(columns.field(name).type)]
+def _pictures(store: Store, rows: pa.Table, index: pl.DataFrame) -> dict[str, tuple[bytes, str]]:
+    """Bytes and format of every picture of the rows."""
+    ids = pl.DataFrame(rows.select(list(PICTURES.values())))
+    wanted = ids.select(media_id=pl.concat_list(*PICTURES.values())).explode("media_id").unique()
+    places = index.join(wanted, on="media_id", how="semi")
+    data = store.read_media(places)
+    formats = dict(places.select("media_id", "format").iter_rows())
+    return {media_id: (data[media_id], formats[media_id]) for media_id in data}
+
+
+def _write(
+    store: Store, pieces: Iterator[pa.Table], index: pl.DataFrame | None, columns: pa.Schema, file: Path
+) -> None:
+    texts = [name for name in columns.names if pa.types.is_string(columns.field(name).type)]
     with pq.ParquetWriter(
-        file, columns, compression="zstd", use_dictionary=repeated, write_statistics=repeated,
+        file, columns, compression="zstd", use_dictionary=REPEATING, write_statistics=texts,
         write_page_checksum=True,
     ) as writer:  # fmt: skip
-        for table in _row_groups(store, rows, index, columns):
-            writer.write_table(table, row_group_size=table.num_rows)
+        for rows in _row_groups(pieces):
+            media = {} if index is None else _pictures(store, rows, index)
+            writer.write_table(published(rows, media, columns), row_group_size=rows.num_rows)
     os.chmod(file, 0o644)

@@ -26,7 +26,7 @@ from mixtures_made import (
 )
 
 import mixtures
-from mixtures import _shards
+from mixtures import _scratch, _shards
 from mixtures._commit import newest, verify
 from mixtures._publish import publish
 from pairs.errors import PrefmillError
@@ -127,7 +127,7 @@ def test_rows_are_shuffled_and_copies_lie_apart(tmp_path):
 def test_big_mixtures_have_many_shards_and_row_groups_of_bounded_size(tmp_path, monkeypatch):
     monkeypatch.setattr(_shards, "SHARD_BYTES", 30_000)
     monkeypatch.setattr(_shards, "GROUP_BYTES", 8_000)
-    monkeypatch.setattr(_shards, "BUCKETS", 2)
+    monkeypatch.setattr(_scratch, "FILE_ROWS", 7)
     made = put(small_store(tmp_path / "store"), recipe_of(tmp_path, TEXT_AND_IMAGES))
     train = [name for name in made.files if "/train-" in name]
     assert len(train) >= 2

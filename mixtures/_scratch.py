@@ -1,0 +1,132 @@
+"""Texts of a mixture in the order of publication, through scratch files: a bucket sort in memory that stays flat.
+
+A file holds the rows of a range of positions, in the order in which the store gave them; it is put in order when it
+is read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+
+from mixtures._columns import PICTURES
+from mixtures._order import Order
+from mixtures._recipe import Recipe
+from pairs.store import Store
+
+FILES = 64  # open scratch files
+FILE_ROWS = 20_000  # of a scratch file, unless that makes more than FILES
+ROW_BYTES = 400  # of ids and names beside the texts
+_BATCH_ROWS = 20_000
+
+
+class Scratch:
+    """The pairs of a plan's rows in scratch files below `folder`, and what was seen of them on the way."""
+
+    def __init__(self, store: Store, recipe: Recipe, order: Order, folder: Path) -> None:
+        """Reads every pair of the mixture once. Raises `PrefmillError` when the store lacks one."""
+        self._folder, self._order = folder, order
+        self._rows = max(FILE_ROWS, -(-len(order) // FILES))
+        self._held: tuple[int, pa.Table | None] = (-1, None)
+        self._sizes: pl.DataFrame | None = None
+        self._store = store
+        self.bytes = [0] * len(order.splits)  # texts and pictures of each split
+        self.pictures: set[str] = set()  # columns of `PICTURES` that some row has
+        self._media: list[pl.Series] = []
+        self.licences: Counter[tuple[str, str]] = Counter()  # pairs by licence and source
+        self._writers: dict[int, pa.ipc.RecordBatchFileWriter] = {}
+        try:
+            for source in recipe.sources:
+                pairs = store.scan("pairs", [source])
+                for batch in pairs.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=False):
+                    self._add(source, batch)
+        finally:
+            for writer in self._writers.values():
+                writer.close()
+
+    def _add(self, source: str, batch: pl.DataFrame) -> None:
+        rows, positions = self._order.find(batch["pair_id"], source)
+        self._order.seen(positions)
+        for licence, count in batch["licence"][np.unique(rows)].value_counts().iter_rows():
+            self.licences[licence, source] += count
+        by_file = np.argsort(positions // self._rows, kind="stable")
+        rows, positions = rows[by_file], positions[by_file]
+        table = batch.to_arrow().take(pa.array(rows))  # polars gathers lists of several chunks ten times slower
+        sizes = _text_bytes(table) + ROW_BYTES + self._media_bytes(table)
+        for place, (_, start, end) in enumerate(self._order.splits):
+            self.bytes[place] += int(sizes[(positions >= start) & (positions < end)].sum())
+        table = table.append_column("_position", pa.array(positions)).append_column("_size", pa.array(sizes))
+        files = positions // self._rows
+        starts = np.flatnonzero(np.diff(files, prepend=-1))
+        for start, end in zip(starts, [*starts[1:], len(files)], strict=True):
+            self._writer(int(files[start]), table.schema).write_table(table.slice(start, end - start))
+
+    def _writer(self, number: int, schema: pa.Schema) -> pa.ipc.RecordBatchFileWriter:
+        if number not in self._writers:
+            self._writers[number] = pa.ipc.new_file(str(self._folder / f"{number}.arrow"), schema)
+        return self._writers[number]
+
+    def _media_bytes(self, table: pa.Table) -> np.ndarray:
+        """Bytes of the pictures of each row: int64 `[rows]`. Those the store lacks count nothing here."""
+        found = np.zeros(table.num_rows, dtype=np.int64)
+        shown = {name for name, ids in PICTURES.items() if pc.sum(pc.list_value_length(table[ids])).as_py()}
+        if shown:
+            self.pictures |= shown
+            ids = pl.DataFrame(table.select(list(PICTURES.values())))
+            ids = ids.select(media_id=pl.concat_list(*ids.columns)).with_row_index("row")
+            ids = ids.explode("media_id").drop_nulls("media_id")
+            self._media.append(ids["media_id"].unique())
+            if self._sizes is None:
+                self._sizes = self._store.scan("media").select("media_id", "size").unique().collect()
+            sized = ids.join(self._sizes, on="media_id", how="inner").group_by("row").agg(pl.col("size").sum())
+            found[sized["row"].to_numpy()] = sized["size"].to_numpy()
+        return found
+
+    def media_ids(self) -> pl.Series:
+        """The pictures of the mixture, each once, in no order."""
+        return pl.concat([pl.Series("media_id", [], dtype=pl.String), *self._media]).unique()
+
+    def read(self, start: int, end: int) -> Iterator[pa.Table]:
+        """The rows at positions `start` to `end` in order, file by file, with `_size` in bytes and the plan's
+        columns; without media bytes."""
+        while start < end:
+            number = start // self._rows
+            first = number * self._rows
+            rows = self._file(number).slice(start - first, end - start)
+            yield rows
+            start += rows.num_rows
+
+    def _file(self, number: int) -> pa.Table:
+        if self._held[0] != number:
+            self._held = (-1, None)
+            with pa.memory_map(str(self._folder / f"{number}.arrow")) as file:
+                table = pa.ipc.open_file(file).read_all()
+                table = table.take(pc.sort_indices(table["_position"])).drop_columns("_position")
+            start = number * self._rows
+            plan = self._order.columns(start, start + table.num_rows)
+            for name in plan.column_names:
+                table = table.append_column(name, plan[name])
+            self._held = (number, table)
+        table = self._held[1]
+        assert table is not None
+        return table
+
+
+def _text_bytes(table: pa.Table) -> np.ndarray:
+    """UTF-8 bytes of the texts of each row: int64 `[rows]`."""
+    total = np.zeros(table.num_rows, dtype=np.int64)
+    for name in ("prompt", "chosen", "rejected"):
+        messages = table[name].combine_chunks()
+        content = pc.struct_field(messages.values, "content")
+        lengths = np.append(0, np.cumsum(pc.binary_length(content).fill_null(0).to_numpy(zero_copy_only=False)))
+        total += np.diff(lengths[messages.offsets.to_numpy()])
+    for name in ("rationale", "reference", "extra"):
+        total += pc.binary_length(table[name]).fill_null(0).to_numpy()
+    return total
