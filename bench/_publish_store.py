@@ -17,7 +17,7 @@ from mixtures._plan import Counts, Plan
 from mixtures._recipe import Recipe, load_recipe
 from pairs.schema import PAIRS
 from pairs.shards import PART, part_writer, replace_pairs
-from pairs.store import LEDGER, MEDIA, Store
+from pairs.store import MEDIA, PLANS, TABLES, Store
 
 SOURCES = ("one", "two")
 PICTURE_BYTES = 60_000
@@ -49,6 +49,7 @@ def make(folder: Path, rows: int, pictures: bool) -> None:
             for batch in _pairs(words, source, rows // 2, media):
                 writer.write_batch(batch)
         replace_pairs(store, source, [file], {"books": "{}"})
+    _plan(store)
 
 
 def _pairs(words: _Words, source: str, rows: int, media: list[str]) -> Iterator[pa.RecordBatch]:
@@ -91,20 +92,23 @@ def _media(store: Store, source: str, count: int) -> list[str]:
     return ids
 
 
-def plan(store: Store) -> Plan:
-    """Every pair once, two in a hundred prompts in the split test."""
+def _plan(store: Store) -> None:
+    """Put the plan in the store: every pair once, two in a hundred prompts in the split test."""
     held = store.scan("pairs").select("source", "pair_id", "prompt_id").sort("source", "pair_id").collect()
     test = held["prompt_id"].str.slice(0, 2).str.to_integer(base=16) < 5
     rows = held.select(
-        "source", "pair_id", split=pl.when(test).then(pl.lit("test")).otherwise(pl.lit("train")),
+        pl.lit("bench").alias("mixture"), "source", "pair_id",
+        split=pl.when(test).then(pl.lit("test")).otherwise(pl.lit("train")),
         copy=pl.lit(0, pl.Int32), flipped=pl.lit(False), soft_label=pl.lit(None, pl.Float64),
         weight=pl.lit(None, pl.Float64),
     )  # fmt: skip
-    books = {name: Counts(candidates=part, kept=part, rows=part) for (name,), part in _sizes(rows).items()}
-    whole = Counts(candidates=rows.height, kept=rows.height, rows=rows.height)
-    ledger = pl.from_arrow(LEDGER.empty_table()).drop("mixture")  # type: ignore[union-attr]
-    return Plan(rows, ledger, whole, books, ("role", "sample"))
+    store.replace("plans", "bench", rows.to_arrow().cast(PLANS), {})
 
 
-def _sizes(rows: pl.DataFrame) -> dict[tuple[Any, ...], int]:
-    return {name: part.height for name, part in rows.partition_by("source", as_dict=True).items()}
+def plan(store: Store) -> Plan:
+    """The plan that is in the store, without its rows."""
+    sizes = store.scan("plans", ["bench"]).group_by("source").len().collect().iter_rows()
+    books = {name: Counts(candidates=rows, kept=rows, rows=rows) for name, rows in sizes}
+    rows = sum(counts.rows for counts in books.values())
+    nothing, ledger = (pl.DataFrame(TABLES[name][0].empty_table()).drop("mixture") for name in ("plans", "ledger"))
+    return Plan(nothing, ledger, Counts(candidates=rows, kept=rows, rows=rows), books, ("role", "sample"))

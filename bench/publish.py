@@ -79,7 +79,8 @@ def _publish(folder: Path) -> None:
 
     store, recipe = Store(folder), _publish_store.recipe(folder)
     groups = store.scan("pairs").select("pair_id", group_id="prompt_id")
-    publish(store, "bench", recipe, _publish_store.plan(store), groups=groups, facts={})
+    rows = store.scan("plans", ["bench"]).drop("mixture")
+    publish(store, "bench", recipe, _publish_store.plan(store), groups=groups, rows=rows, facts={})
 
 
 def _theirs(way: str, kind: str, folder: Path) -> None:

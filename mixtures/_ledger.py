@@ -30,14 +30,15 @@ SCHEMA = pa.schema(
 )
 
 
-def write_ledger(store: Store, recipe: Recipe, plan: Plan, folder: Path) -> None:
+def write_ledger(store: Store, recipe: Recipe, plan: Plan, rows: pl.LazyFrame, folder: Path) -> None:
     """Write the plan's ledger to `folder`, sorted by source, pair id and the order in which rules were applied.
 
     The same plan gives the same bytes. `published_id` is the id in the dataset: another one where a rule flipped
     the pair, null where one dropped it.
     """
     # Of each pair its first copy, and only of pairs that the ledger names: the rows may be many millions.
-    kept = plan.rows.filter(pl.col("copy") == 0).join(plan.ledger, on=_KEY, how="semi").select(*_KEY, "flipped")
+    first = rows.filter(pl.col("copy") == 0).join(plan.ledger.lazy(), on=_KEY, how="semi")
+    kept = first.select(*_KEY, "flipped").collect(engine="streaming")
     swapped = _swapped(store, recipe, kept.filter("flipped"))
     named = kept.join(swapped, on=_KEY, how="left").select(*_KEY, published_id=pl.coalesce("swapped", "pair_id"))
     steps = {rule: step for step, rule in enumerate(plan.rules)}

@@ -1,4 +1,4 @@
-"""Where each row of a plan lies in the published dataset, in some forty bytes a row.
+"""Where each row of a plan lies in the published dataset, and what the plan says of it, in 45 bytes a row.
 
 Ids are 32 hex digits: two 64-bit words each here, found in a sorted array. A join would do it too, in a gigabyte
 for each million pairs.
@@ -14,106 +14,127 @@ from mixtures._recipe import Recipe
 from mixtures._sample import uniform
 from pairs.errors import PrefmillError
 
-_AT_ONCE = 50_000  # rows whose keys are Python strings at one time
+_AT_ONCE = 50_000  # rows whose ids are texts at one time
+_SPLIT = np.uint64(53)  # a key is the number of the split above the 53 bits of the hash
 
 
 class Order:
-    """The rows of a plan in the order of publication: split by split, each in the order of a keyed hash.
+    """The rows of a plan in the order of publication: split by split, each in the order of a keyed hash of pair id
+    and copy.
 
-    `position` counts rows in that order from 0. `splits` has, of each split that has rows, its name, its first
+    A position counts rows in that order from 0. `splits` has, of each split that has rows, its name, its first
     position and the one behind its last.
     """
 
-    def __init__(self, recipe: Recipe, rows: pl.DataFrame) -> None:
+    def __init__(self, recipe: Recipe, rows: pl.LazyFrame) -> None:
+        count = int(rows.select(pl.len()).collect().item())
         names = ["train", *recipe.splits]
-        places = rows["split"].replace_strict(names, range(len(names)), return_dtype=pl.UInt8).to_numpy()
-        order = _sorted(recipe.seed, places, rows)
-        ends = np.cumsum(np.bincount(places, minlength=len(names))).tolist()
-        self.splits = [(*one,) for one in zip(names, [0, *ends], ends, strict=False) if one[1] < one[2]]
-        self._rows, self._order = rows, order
-        self._codes = {name: code for code, name in enumerate(recipe.sources)}
-        self._index(recipe)
-        self._found = np.zeros(len(order), dtype=bool)
-        self._groups = np.zeros((len(order), 2), dtype=np.uint64)
+        self._sources = sorted(recipe.sources)
+        self._first, self._second, keys = (np.empty(count, dtype=np.uint64) for _ in range(3))
+        self._source = np.empty(count, dtype=np.uint16)
+        self._plan = {"copy": np.empty(count, dtype=np.int32), "flipped": np.empty(count, dtype=bool)}
+        end = 0
+        for batch in rows.collect_batches(chunk_size=_AT_ONCE, maintain_order=True):
+            part = slice(end, end := end + batch.height)
+            splits = batch["split"].replace_strict(names, range(len(names)), return_dtype=pl.UInt64).to_numpy()
+            texts = (batch["pair_id"] + "/" + batch["copy"].cast(pl.String)).to_list()
+            hashes = (uniform(recipe.seed, "order", texts) * 2.0**53).astype(np.uint64)
+            keys[part] = (splits << _SPLIT) | hashes
+            self._note(part, batch, count)
+        self._sort(keys)
+        ends = np.cumsum(np.bincount((keys >> _SPLIT).astype(np.int64), minlength=len(names))).tolist()
+        self.splits = [one for one in zip(names, [0, *ends], ends, strict=False) if one[1] < one[2]]
+        self._found = np.zeros(count, dtype=bool)
+        self._groups = np.zeros((count, 2), dtype=np.uint64)
+
+    def _note(self, part: slice, batch: pl.DataFrame, count: int) -> None:
+        self._first[part], self._second[part] = _words(batch["pair_id"])
+        codes = batch["source"].replace_strict(self._sources, range(len(self._sources)), return_dtype=pl.UInt16)
+        self._source[part] = codes.to_numpy()
+        for name in ("copy", "flipped"):
+            self._plan[name][part] = batch[name].to_numpy()
+        for name in ("soft_label", "weight"):  # finite, or null: NaN here
+            if batch[name].null_count() < batch.height:
+                values = self._plan.setdefault(name, np.full(count, np.nan))
+                values[part] = batch[name].to_numpy()
+
+    def _sort(self, keys: np.ndarray) -> None:
+        """Put what the plan says in the order of positions, and what finds a pair in the order of ids.
+
+        Rows of one key, such as a pair of two sources, lie by pair id, copy and source.
+        """
+        order = np.argsort(keys, kind="stable").astype(np.int32)
+        again = keys[order[1:]] == keys[order[:-1]]
+        tied = np.flatnonzero(np.append(again, False) | np.append(False, again))
+        few = order[tied]
+        by = (self._source, self._plan["copy"], self._second, self._first, keys)
+        order[tied] = few[np.lexsort([values[few] for values in by])]
+        for name, values in self._plan.items():
+            self._plan[name] = values[order]
+        self._position = np.empty(len(order), dtype=np.int32)
+        self._position[order] = np.arange(len(order), dtype=np.int32)
+        by_id = np.argsort(self._first, kind="stable").astype(np.int32)
+        self._first, self._second = self._first[by_id], self._second[by_id]
+        self._source, self._position = self._source[by_id], self._position[by_id]
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self._position)
 
-    def _index(self, recipe: Recipe) -> None:
-        """Halves of ids, source and position of each row, sorted by the first half."""
-        first, second = _words(self._rows["pair_id"])
-        by_id = np.argsort(first, kind="stable")
-        self._first, self._second = first[by_id], second[by_id]
-        codes = self._rows["source"].replace_strict(self._codes, return_dtype=pl.UInt16).to_numpy()
-        self._source = codes[by_id]
-        positions = np.empty(len(by_id), dtype=np.int32)
-        positions[self._order] = np.arange(len(by_id), dtype=np.int32)
-        self._position = positions[by_id]
+    def has(self, column: str) -> bool:
+        """Whether some row has a value in `soft_label` or `weight`."""
+        return column in self._plan
 
     def find(self, pair_ids: pl.Series, source: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Which of `pair_ids` the plan has, of one source or of all, and the positions of each, in two arrays of
-        equal length: indices into `pair_ids`, ascending, and positions."""
+        """Rows of the plan with one of `pair_ids`, of one source or of all: indices into `pair_ids` and positions,
+        two arrays of equal length."""
         first, second = _words(pair_ids)
-        begin = np.searchsorted(self._first, first)
-        times = np.searchsorted(self._first, first, side="right") - begin
-        rows = np.repeat(np.arange(len(first)), times)
-        nth = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
-        places = np.repeat(begin, times) + nth
+        rows = np.argsort(first)  # in order, neighbours are looked up where the processor still has the table
+        begin = np.searchsorted(self._first, first[rows])
+        times = np.searchsorted(self._first, first[rows], side="right") - begin
+        nth = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+        rows, places = np.repeat(rows, times), np.repeat(begin, times) + nth
         same = self._second[places] == second[rows]
         if source is not None:
-            same &= self._source[places] == self._codes[source]
+            same &= self._source[places] == self._sources.index(source)
         return rows[same], self._position[places[same]]
 
     def seen(self, positions: np.ndarray) -> None:
-        """The pairs of these rows are in the store."""
+        """Note that the pairs of these rows are there."""
         self._found[positions] = True
 
     def join_groups(self, groups: pl.LazyFrame) -> None:
         """Note the group of each row. `groups` may name a pair more than once, but in one group."""
-        self._check("pairs")
         self._found[:] = False
-        for batch in groups.select("pair_id", "group_id").collect_batches(chunk_size=50_000, maintain_order=False):
+        wanted = groups.select("pair_id", "group_id")
+        for batch in wanted.collect_batches(chunk_size=_AT_ONCE, maintain_order=False):
             rows, positions = self.find(batch["pair_id"])
-            self._groups[positions] = np.stack(_words(batch["group_id"]), axis=1)[rows]
+            for place, words in enumerate(_words(batch["group_id"])):
+                self._groups[positions, place] = words[rows]
             self.seen(positions)
-        self._check("groups")
+        self.check("groups")
 
-    def _check(self, table: str) -> None:
-        lost = np.flatnonzero(~self._found)
+    def check(self, table: str) -> None:
+        """Raises `PrefmillError` when a row was not seen in a table."""
+        lost = np.flatnonzero(~self._found[self._position])
         if len(lost):
-            row = self._rows[self._order[lost]].sort("source", "pair_id").row(0, named=True)
+            row = lost[np.lexsort([values[lost] for values in (self._second, self._first, self._source)])[0]]
             raise PrefmillError(
-                f"{len(lost)} rows of the plan are not in {table}, first {row['source']} {row['pair_id']}; "
+                f"{len(lost)} rows of the plan are not in {table}, first {self._sources[self._source[row]]} "
+                f"{self._first[row]:016x}{self._second[row]:016x}; "
                 "the sources have changed since the plan was made: make it again"
             )
 
-    def columns(self, start: int, end: int) -> pa.Table:
-        """What the plan says of the rows at positions `start` to `end`: copy, flipped, labels, weights, group."""
-        rows = self._rows.select("copy", "flipped", "soft_label", "weight")[self._order[start:end]]
+    def columns(self, start: int, end: int) -> dict[str, pa.Array]:
+        """What the plan says of the rows at positions `start` to `end`, and their `group_id`."""
         digits = self._groups[start:end].astype(">u8").tobytes().hex().encode()
         ends = np.arange(0, len(digits) + 1, 32, dtype=np.int32)
         groups = pa.StringArray.from_buffers(end - start, pa.py_buffer(ends), pa.py_buffer(digits))
-        return rows.to_arrow().append_column("group_id", groups)
+        said = {name: pa.array(values[start:end], from_pandas=True) for name, values in self._plan.items()}
+        return {**said, "group_id": groups}
 
 
 def _words(ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-    """The two 64-bit words of each id; raises polars' ComputeError when one is not hexadecimal."""
+    """Both 64-bit words of each id: uint64 `[ids]`, twice. Polars or Arrow raise for other than 32 hex digits."""
     data = ids.str.decode("hex").to_arrow().cast(pa.binary(16))
     words = np.frombuffer(data.buffers()[1], dtype=">u8")[2 * data.offset :][: 2 * len(data)].reshape(-1, 2)
     return words[:, 0].astype(np.uint64), words[:, 1].astype(np.uint64)
-
-
-def _sorted(seed: int, places: np.ndarray, rows: pl.DataFrame) -> np.ndarray:
-    """Row numbers by split, keyed hash of pair id and copy, then pair id, copy and source: int32."""
-    keys = places.astype(np.uint64) << np.uint64(53)
-    for start in range(0, rows.height, _AT_ONCE):
-        part = rows[start : start + _AT_ONCE]
-        names = (part["pair_id"] + "/" + part["copy"].cast(pl.String)).to_list()
-        keys[start : start + _AT_ONCE] |= (uniform(seed, "order", names) * 2.0**53).astype(np.uint64)
-    order = np.argsort(keys, kind="stable").astype(np.int32)
-    again = keys[order[1:]] == keys[order[:-1]]
-    tied = np.flatnonzero(np.append(again, False) | np.append(False, again))
-    few = rows[order[tied]].select("pair_id", "copy", pl.col("source").cast(pl.String))
-    few = few.with_columns(key=keys[order[tied]], row=order[tied]).sort("key", "pair_id", "copy", "source")
-    order[tied] = few["row"].to_numpy()
-    return order

@@ -49,6 +49,7 @@ def publish(
     plan: Plan,
     *,
     groups: pl.LazyFrame,
+    rows: pl.LazyFrame | None = None,
     facts: Mapping[str, str],
     plots: Mapping[str, bytes] | None = None,
     tables: Mapping[str, Sequence[Mapping[str, object]]] | None = None,
@@ -56,30 +57,33 @@ def publish(
 ) -> Published:
     """Write the version of the mixture `name` that `plan` describes and make it the newest.
 
-    `groups` has `pair_id, group_id` of all candidates; `facts` (revisions, table versions, code) go into manifest
-    and card and don't make a new version of equal data. For the card: `plots` are PNG files by name, `tables` what
-    was measured by heading, `citations` what to cite by source. Readers see the version before or this one at any
-    moment, and a run that was killed is completed by the next. Raises `PrefmillError` when the disk is full or the
-    sources no longer hold the plan's pairs, and `PublishConflict` when other runs keep taking the next number.
+    `groups` has `pair_id, group_id` of all candidates, each pair in one group. `rows` are the plan's where they
+    lie in a table: they are read from there, and `plan.rows` is not. `facts` (revisions, table versions, code) go
+    into manifest and card and don't make a new version of equal data. For the card: `plots` are PNG files by name,
+    `tables` what was measured by heading, `citations` what to cite by source. Readers see the version before or
+    this one at any moment, and a run that was killed is completed by the next. Raises `PrefmillError` when the
+    disk is full or the sources no longer hold the plan's pairs, and `PublishConflict` when other runs keep taking
+    the next number.
     """
-    if plan.rows.is_empty():
+    rows = plan.rows.lazy() if rows is None else rows
+    if not plan.counts.rows:
         raise PrefmillError(f"{name}: no pair is left to publish; the ledger says which rule dropped how many")
     root = store.path("published", name)
     try:
         with workplace(root) as work:
             finished = work / "version"
-            written = write_shards(store, recipe, plan.rows, groups, work, finished)
+            written = write_shards(store, recipe, rows, groups, work, finished)
             shards, columns = written.shards, written.columns
             shutil.rmtree(work / "scratch")
-            write_ledger(store, recipe, plan, finished)
-            rows = _rows_by_split(recipe, shards)
+            write_ledger(store, recipe, plan, rows, finished)
+            counts = _rows_by_split(recipe, shards)
             for plot, data in sorted((plots or {}).items()):
                 (finished / "plots").mkdir(exist_ok=True)
                 write_synced(finished / "plots" / f"{plot}.png", data)
             more = {"plots": sorted(plots or {}), "tables": tables or {}, "citations": citations or {}}
-            card = _card(store, name, recipe, plan, written, rows, facts, more)
+            card = _card(store, name, recipe, plan, written, counts, facts, more)
             write_synced(finished / "README.md", card.encode())
-            _write_manifest(name, recipe, plan, shards, columns, rows, facts, finished)
+            _write_manifest(name, recipe, plan, shards, columns, counts, facts, finished)
             content = _content(name, shards)
             place(root, work, finished, content)
             version, changed = commit(root, work, content)
@@ -87,7 +91,7 @@ def publish(
     except OSError as error:
         raise _failed(root, error) from error
     files = tuple(shard.path for shard in shards)
-    return Published(root / "versions" / content, root, version, changed, rows, files)
+    return Published(root / "versions" / content, root, version, changed, counts, files)
 
 
 def _rows_by_split(recipe: Recipe, shards: list[Shard]) -> dict[str, int]:

@@ -1,7 +1,7 @@
-"""Texts of a mixture in the order of publication, through scratch files: a bucket sort in memory that stays flat.
+"""Texts of a mixture in the order of publication: a bucket sort through scratch files, in memory that stays flat.
 
-A file holds the rows of a range of positions, in the order in which the store gave them; it is put in order when it
-is read.
+A file holds the rows of a range of positions, in the order in which the store gave them; it is put in order when
+it is read.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class Scratch:
         self._writers: dict[int, pa.ipc.RecordBatchFileWriter] = {}
         try:
             for source in recipe.sources:
-                pairs = store.scan("pairs", [source])
-                for batch in pairs.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=False):
+                for batch in store.batches("pairs", source, _BATCH_ROWS):
                     self._add(source, batch)
         finally:
             for writer in self._writers.values():
                 writer.close()
+        order.check("pairs")
 
     def _add(self, source: str, batch: pl.DataFrame) -> None:
         rows, positions = self._order.find(batch["pair_id"], source)
@@ -110,9 +110,8 @@ class Scratch:
                 table = pa.ipc.open_file(file).read_all()
                 table = table.take(pc.sort_indices(table["_position"])).drop_columns("_position")
             start = number * self._rows
-            plan = self._order.columns(start, start + table.num_rows)
-            for name in plan.column_names:
-                table = table.append_column(name, plan[name])
+            for name, values in self._order.columns(start, start + table.num_rows).items():
+                table = table.append_column(name, values)
             self._held = (number, table)
         table = self._held[1]
         assert table is not None

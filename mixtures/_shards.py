@@ -1,6 +1,6 @@
 """Writes the rows of a plan into Parquet shards: the same bytes for the same plan, in memory that stays flat.
 
-Some forty bytes of each row and the ids of media are held. Texts go through scratch files, so that those of one
+45 bytes of each row and the ids of media are held. Texts go through scratch files, so that those of one
 file and one row group are in memory at a time; media bytes are fetched for one row group at a time.
 """
 
@@ -47,7 +47,7 @@ class Written:
 
 
 def write_shards(
-    store: Store, recipe: Recipe, rows: pl.DataFrame, groups: pl.LazyFrame, work: Path, folder: Path
+    store: Store, recipe: Recipe, rows: pl.LazyFrame, groups: pl.LazyFrame, work: Path, folder: Path
 ) -> Written:
     """The plan's `rows` as `data/<split>-*.parquet` below `folder`; scratch files lie in `work` meanwhile.
 
@@ -63,11 +63,7 @@ def write_shards(
     pictures = [name for name in PICTURES if name in scratch.pictures]
     if {"chosen_images", "rejected_images"} & set(pictures):
         pictures = [*({"images"} & set(pictures)), "chosen_images", "rejected_images"]
-    columns = schema(
-        pictures,
-        soft_label=bool(rows["soft_label"].is_not_null().any()),
-        weight=bool(rows["weight"].is_not_null().any()),
-    )
+    columns = schema(pictures, soft_label=order.has("soft_label"), weight=order.has("weight"))
     media = _media_index(store, scratch.media_ids()) if pictures else None
     shards = []
     for (split, start, end), size in zip(order.splits, scratch.bytes, strict=True):
