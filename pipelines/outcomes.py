@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,16 +63,18 @@ def publish(store: Store, recipe: Recipe) -> Published:
             found[1], published_root(store, recipe), found[0], False, known["rows"], tuple(known["files"])
         )
     made = steps.planned(store, recipe)
+    about = {"plots": looks.plan_plots(store, recipe, made), "tables": findings.tables(store, recipe, made)}
+    made = replace(made, rows=made.rows.clear())  # they are read from the store
     done = run(
         store,
         recipe.name,
         recipe,
         made,
+        rows=store.scan("plans", [recipe.name]).drop("mixture"),
         groups=steps.signals(store, recipe, "groups"),
         facts=lineage(store, recipe),
-        plots=looks.plan_plots(store, recipe, made),
-        tables=findings.tables(store, recipe, made),
         citations=findings.citations(recipe),
+        **about,
     )
     facts = {"plan": made_from, "content": done.folder.name, "rows": dict(done.rows), "files": list(done.files)}
     notes.write(store, "published", recipe.name, facts)
