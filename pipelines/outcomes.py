@@ -63,7 +63,7 @@ def publish(store: Store, recipe: Recipe) -> Published:
             found[1], published_root(store, recipe), found[0], False, known["rows"], tuple(known["files"])
         )
     made = steps.planned(store, recipe)
-    about = {"plots": looks.plan_plots(store, recipe, made), "tables": findings.tables(store, recipe, made)}
+    plots, tables = looks.plan_plots(store, recipe, made), findings.tables(store, recipe, made)
     made = replace(made, rows=made.rows.clear())  # they are read from the store
     done = run(
         store,
@@ -73,8 +73,9 @@ def publish(store: Store, recipe: Recipe) -> Published:
         rows=store.scan("plans", [recipe.name]).drop("mixture"),
         groups=steps.signals(store, recipe, "groups"),
         facts=lineage(store, recipe),
+        plots=plots,
+        tables=tables,
         citations=findings.citations(recipe),
-        **about,
     )
     facts = {"plan": made_from, "content": done.folder.name, "rows": dict(done.rows), "files": list(done.files)}
     notes.write(store, "published", recipe.name, facts)

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from mixtures_made import (
 )
 
 import mixtures
-from mixtures import _scratch, _shards
+from mixtures import _order, _scratch, _shards
 from mixtures._commit import newest, verify
 from mixtures._publish import publish
 from pairs.errors import PrefmillError
@@ -235,6 +236,55 @@ def test_nothing_left_and_pairs_that_are_gone_are_errors_that_leave_no_trace(tmp
     assert not [path for path in store.path("published").rglob("*") if path.is_file() or ".tmp" in path.name]
     with pytest.raises(PrefmillError, match="nothing is published"):
         newest(store.path("published", "mix"))
+
+
+def two_sources(tmp_path):
+    """A store in which `late` holds pairs of `talk` too, a recipe and its plan: copies, flips, weights."""
+    store = small_store(tmp_path / "store")
+    write(store, "late", [{**one, "source": "late"} for one in text_rows("talk", 50, 20)])
+    recipe = recipe_of(
+        tmp_path, "size = 200\nsplits = { test = 0.2 }\n[sources.talk]\n[sources.late]\n[sources.look]\n"
+    )
+    steps = (
+        ("one", lambda left: decisions(left[0:9], "flip")),
+        ("two", lambda left: decisions(left[40:44], "weight", value=2.0)),
+    )
+    return store, recipe, planned(store, recipe, *steps)
+
+
+def test_neither_the_order_of_the_plan_nor_that_of_the_store_nor_the_scratch_files_change_a_byte(
+    tmp_path, monkeypatch
+):
+    store, recipe, made = two_sources(tmp_path)
+    first = publish(store, "mix", recipe, made, groups=groups(store), facts={})
+    monkeypatch.setattr(_scratch, "FILE_ROWS", 11)
+    monkeypatch.setattr(_order, "_AT_ONCE", 13)
+    mixed = replace(made, rows=made.rows.sample(fraction=1, shuffle=True, seed=5))
+    for source in ("talk", "late"):
+        held = store.scan("pairs", [source]).collect()
+        write(store, source, held.sample(fraction=1, shuffle=True, seed=6).to_dicts())
+    again = publish(store, "mix", recipe, mixed, groups=groups(store).reverse(), facts={})
+    assert (again.changed, again.folder) == (False, first.folder)
+
+
+def test_the_rows_of_a_plan_can_be_read_from_where_they_lie(tmp_path):
+    store, recipe, made = two_sources(tmp_path)
+    first = publish(store, "mix", recipe, made, groups=groups(store), facts={})
+    made.rows.write_parquet(tmp_path / "rows.parquet", row_group_size=30)
+    without = replace(made, rows=made.rows.clear())
+    lie = pl.scan_parquet(tmp_path / "rows.parquet")
+    again = publish(store, "mix", recipe, without, rows=lie, groups=groups(store), facts={})
+    assert (again.changed, again.folder) == (False, first.folder)
+    ledger = pl.read_parquet(first.folder / "ledger.parquet")
+    assert ledger.filter(pl.col("rule") == "one")["published_id"].null_count() == 0
+
+
+def test_a_row_without_a_group_is_an_error(tmp_path):
+    store, recipe, made = two_sources(tmp_path)
+    lost = made.rows.filter(pl.col("copy") == 0).sort("source", "pair_id").row(0, named=True)
+    known = groups(store).filter(pl.col("pair_id") != lost["pair_id"])
+    with pytest.raises(PrefmillError, match=f"not in groups, first late {lost['pair_id']}"):
+        publish(store, "mix", recipe, made, groups=known, facts={})
 
 
 SAME_BYTES = """

@@ -118,3 +118,15 @@ def test_row_groups_are_small_so_that_a_few_rows_are_found_in_little_memory(stor
         sizes = [meta.row_group(n).num_rows for n in range(meta.num_row_groups)]
         assert max(sizes) <= GROUP_ROWS
         assert meta.row_group(0).column(0).compression == "SNAPPY"
+
+
+def test_batches_are_one_part_once_in_whole_row_groups(store, monkeypatch):
+    monkeypatch.setattr("pairs.store.GROUP_ROWS", 10)
+    for source in ("a", "it's"):
+        store.append("bad_rows", source, bad_rows(source, 35), {})
+        store.append("bad_rows", source, bad_rows(source, 7), {})
+    pieces = list(store.batches("bad_rows", "it's", 15))
+    assert sorted(piece.height for piece in pieces) == [7, 15, 20]
+    held = pl.concat(pieces).select(BAD_ROWS.names)
+    assert held.sort("source_row").equals(store.scan("bad_rows", ["it's"]).collect().sort("source_row"))
+    assert list(store.batches("pairs", "a", 15)) == []
