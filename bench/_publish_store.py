@@ -17,7 +17,8 @@ from mixtures._plan import Counts, Plan
 from mixtures._recipe import Recipe, load_recipe
 from pairs.schema import PAIRS
 from pairs.shards import PART, part_writer, replace_pairs
-from pairs.store import MEDIA, PLANS, TABLES, Store
+from pairs.store import Store
+from pairs.tables import MEDIA, PLANS, TABLES
 
 SOURCES = ("one", "two")
 PICTURE_BYTES = 60_000

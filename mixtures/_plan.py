@@ -54,7 +54,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Plan:
-    """`rows`: the mixture, by the columns of `pairs.store.PLANS` after `mixture`, sorted by them.
+    """`rows`: the mixture, by the columns of `pairs.tables.PLANS` after `mixture`, sorted by them.
 
     `pair_id` is the id in the store; a flipped pair is published under the id of its swapped content.
     `ledger`: the columns of `pairs.store.LEDGER` after `mixture`, one row for each pair and rule that touched it.

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from pairs.errors import PrefmillError
 from pairs.schema import PAIRS, Medium
-from pairs.store import MEDIA, Store, file_hash, settle, sync_folder
+from pairs.store import Store, file_hash, settle, sync_folder
+from pairs.tables import MEDIA
 
 if TYPE_CHECKING:
     from deltalake.transaction import AddAction, RemoveAction

@@ -25,7 +25,8 @@ from filters import _apply, _trust
 from mixtures._plan import Counts, Plan
 from mixtures._recipe import Recipe
 from pairs.errors import RecipeError
-from pairs.store import TABLES, Store
+from pairs.store import Store
+from pairs.tables import TABLES
 from pipelines import notes
 from rewards.interface import RewardModel
 from rewards.score import ScoreBooks

@@ -14,7 +14,8 @@ import polars as pl
 import pyarrow as pa
 
 from pairs.errors import PrefmillError
-from pairs.store import FEATURES, Store
+from pairs.store import Store
+from pairs.tables import FEATURES
 from rewards.features import DENSE_WIDTH, VERSION, features
 from rewards.interface import Item
 from rewards.score import ScoreBooks, chunk_items

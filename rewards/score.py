@@ -11,7 +11,8 @@ import polars as pl
 import pyarrow as pa
 
 from pairs.errors import PrefmillError
-from pairs.store import REWARDS, Store
+from pairs.store import Store
+from pairs.tables import REWARDS
 from rewards.interface import Item, RewardModel
 
 CHUNK = 20_000  # completions per read, and per commit at most

@@ -19,7 +19,8 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from pairs.errors import PrefmillError
-from pairs.store import VERDICTS, Store
+from pairs.store import Store
+from pairs.tables import VERDICTS
 from rewards.embedded import digest_of
 from rewards.interface import Item
 from rewards.judge import Judge

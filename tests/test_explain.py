@@ -15,7 +15,7 @@ from mixtures._publish import publish
 from pairs.errors import PrefmillError
 from pairs.ids import pair_id
 from pairs.schema import Pair
-from pairs.store import REWARDS
+from pairs.tables import REWARDS
 from pipelines import steps
 from pipelines.cli import app
 from pipelines.explain import text

@@ -12,7 +12,7 @@ from mixtures_made import decisions, recipe_of
 from mixtures._plan import _balance, plan
 from mixtures._sample import uniform
 from pairs.errors import PrefmillError, RecipeError
-from pairs.store import LEDGER, PLANS
+from pairs.tables import LEDGER, PLANS
 
 SPLITS = "splits = { validation = 0.1, test = 0.2 }\n"
 BOTH = "[sources.talk]\n[sources.look]\n"

@@ -12,7 +12,8 @@ from pairs.errors import PrefmillError
 from pairs.media import check_image, encode_image
 from pairs.schema import BAD_ROWS
 from pairs.shards import MediaWriter
-from pairs.store import GROUP_ROWS, REWARDS, file_hash
+from pairs.store import GROUP_ROWS, file_hash
+from pairs.tables import REWARDS
 
 
 def bad_rows(source, count):
