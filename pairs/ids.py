@@ -5,39 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
-Known = dict[tuple[str, ...], str]
-
 
 def prompt_id(prompt: Sequence[Mapping[str, str]], media_ids: Sequence[str]) -> str:
-    return content_id("prompt", [*_flat(prompt), "|", *media_ids])
+    return prompt_id_of(framed(_flat(prompt)), media_ids)
 
 
 def completion_id(prompt: str, completion: Sequence[Mapping[str, str]], media_ids: Sequence[str]) -> str:
     """Hash of a prompt's id and one completion: the key under which its reward is kept."""
-    return content_id("completion", [prompt, *_flat(completion), "|", *media_ids])
+    return completion_id_of(prompt, framed(_flat(completion)), media_ids)
 
 
 def pair_id(prompt: str, chosen: str, rejected: str, criterion: str) -> str:
-    return content_id("pair", [prompt, chosen, rejected, criterion])
+    return _digest(f"pair32:{prompt}32:{chosen}32:{rejected}{framed((criterion,))}")
 
 
-def content_id(kind: str, parts: Sequence[str], known: Known | None = None) -> str:
-    """The id of parts that are in canonical form; `known` remembers it for the next call with the same parts."""
-    if known is None:
-        return _digest(kind, parts)
-    key = (kind, *parts)
-    found = known.get(key)
-    if found is None:
-        found = known[key] = _digest(kind, parts)
-    return found
+def prompt_id_of(prompt: str, media_ids: Sequence[str]) -> str:
+    """`prompt_id` of messages that are framed: role, content, role, content, ..."""
+    return _digest(f"prompt{prompt}1:|{framed(media_ids) if media_ids else ''}")
 
 
-def _digest(kind: str, parts: Sequence[str]) -> str:
-    """128 bits over length-prefixed parts, so that no two lists of parts read alike."""
+def completion_id_of(prompt: str, completion: str, media_ids: Sequence[str]) -> str:
+    """`completion_id` of messages that are framed."""
+    return _digest(f"completion32:{prompt}{completion}1:|{framed(media_ids) if media_ids else ''}")
+
+
+def framed(parts: Sequence[str]) -> str:
+    """Texts in canonical form, each after its length in bytes, so that no two lists of texts read alike."""
     text = "".join([f"{len(part)}:{part}" for part in parts])
-    if not text.isascii():  # lengths count bytes
-        text = "".join([f"{len(part.encode())}:{part}" for part in parts])
-    return blake2b((kind + text).encode(), digest_size=16).hexdigest()
+    return text if text.isascii() else "".join([f"{len(part.encode())}:{part}" for part in parts])
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _flat(messages: Sequence[Mapping[str, str]]) -> list[str]:

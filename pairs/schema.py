@@ -6,22 +6,20 @@ same `pair_id` wherever they came from, so a completion is scored once and a re-
 
 from __future__ import annotations
 
-import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
 from pairs.errors import BadRow, SetAside, shown
-from pairs.ids import Known, content_id
+from pairs.ids import completion_id_of, framed, pair_id, prompt_id_of
+from pairs.values import canonical_json, canonical_ratings, canonical_text, finite, recurring_text
 
 Message = Mapping[str, str]
+# What the pairs of one native row share: texts as messages, and ids.
+Known = dict[tuple[str, ...], Any]
 
-MAX_CHARS = 1_000_000  # of one message
 MAX_TURNS = 1_000  # of one conversation
 MAX_MEDIA = 256  # of one pair
 ROLES = ("system", "user", "assistant", "tool")
@@ -135,35 +133,25 @@ class Pair:
     extra: Mapping[str, Any] | None = None
 
 
-def canonical_text(value: object, column: str) -> str:
-    """The one spelling of a text: NFC, "\\n" line ends, no blank lines before, no white space after.
+def _conversation(value: object, column: str, role: str, known: Known | None) -> tuple[list[str], str]:
+    """Canonical messages as role, content, role, content, ..., and the same framed for their id.
 
-    Raises `BadRow` for what is no text, has no UTF-8 form or holds a NUL.
+    A bare text is one message of `role`.
     """
     if type(value) is not str:
-        raise BadRow(f"{column}_not_text", f"{column} is {shown(value)}, expected a text")
-    if len(value) > MAX_CHARS:
-        raise BadRow(f"{column}_too_long", f"{column} has {len(value)} characters, at most {MAX_CHARS}")
-    if "\r" in value:
-        value = value.replace("\r\n", "\n").replace("\r", "\n")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise BadRow(f"{column}_not_unicode", f"lone surrogate at character {error.start}") from None
-        value = unicodedata.normalize("NFC", value)
-    if "\0" in value:
-        raise BadRow(f"{column}_has_nul", f"NUL at character {value.index(chr(0))}")
-    return value.rstrip().lstrip("\n")
+        parts = _messages(value, column)
+    elif known is None:
+        parts = [role, canonical_text(value, column)]
+    else:
+        found = known.get((role, value))
+        if found is None:
+            parts = [role, canonical_text(value, column)]
+            found = known[role, value] = parts, framed(parts)
+        return found
+    return parts, framed(parts)
 
 
-_attribute = lru_cache(maxsize=1_000)(canonical_text)  # names of ratings: a handful, in every row
-
-
-def _conversation(value: object, column: str, role: str) -> list[str]:
-    """Canonical messages as role, content, role, content, ...; a bare text is one message of `role`."""
-    if type(value) is str:
-        return [role, canonical_text(value, column)]
+def _messages(value: object, column: str) -> list[str]:
     if type(value) is not list and (not isinstance(value, Sequence) or isinstance(value, bytes | str)):
         raise BadRow(f"{column}_not_text", f"{column} is {shown(value)}, expected a text or messages")
     if not value:
@@ -182,52 +170,22 @@ def _conversation(value: object, column: str, role: str) -> list[str]:
     return parts
 
 
-def _ratings(value: Mapping[str, float | None], column: str) -> list[str | float]:
-    """Ratings as key, value, key, value, ... sorted by key, without those that are None."""
-    known = {_attribute(key, column): finite(number, column) for key, number in value.items()}
-    return [part for key, number in sorted(known.items()) if number is not None for part in (key, number)]
-
-
-def finite(value: object, column: str) -> float | None:
-    """A finite float or None. Engines disagree on whether NaN passes a threshold: none gets in."""
-    if value is None or (type(value) is float and -math.inf < value < math.inf):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadRow(f"{column}_not_a_number", f"{column} is {shown(value)}, expected a number or null")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise BadRow(f"{column}_not_finite", f"{column} is {shown(value)}, expected a finite number or null")
-    return number
-
-
 def _modality(pair: Pair) -> str:
     if pair.chosen_images or pair.rejected_images:
         return "to_image"
     return ("text", "image", "multi_image")[min(len(pair.images), 2)]
 
 
-def _place_marks(prompt: list[str], images: int) -> None:
-    """Make the `<image>` marks agree with the pictures: none means before the last user turn."""
+def _marked(prompt: list[str], images: int) -> list[str]:
+    """The prompt with as many `<image>` marks as pictures: without any they go before the last user turn."""
     marks = sum([content.count(IMAGE_MARK) for content in prompt[1::2]])
     if marks == images:
-        return
+        return prompt
     if marks:
         raise BadRow("image_marks_differ", f"{marks} {IMAGE_MARK} marks in the prompt, {images} pictures")
     turns = range(0, len(prompt), 2)
     content = ([turn for turn in turns if prompt[turn] == "user"] or turns)[-1] + 1
-    prompt[content] = f"{IMAGE_MARK}\n" * images + prompt[content]
-
-
-def _check_completions(*sides: tuple[list[str], Sequence[str]]) -> None:
-    """Both completions say or show something, and not the same."""
-    for column, (parts, media_ids) in zip(("chosen", "rejected"), sides, strict=True):
-        if not media_ids and not any(parts[1::2]):
-            raise SetAside("empty_completion", f"{column} is empty")
-    if sides[0] == sides[1]:
-        raise SetAside("identical_completions", "chosen and rejected are the same")
+    return [*prompt[:content], f"{IMAGE_MARK}\n" * images + prompt[content], *prompt[content + 1 :]]
 
 
 def canonical_pair(
@@ -262,35 +220,54 @@ def canonical_values(
     """
     if len(media_ids) + len(chosen_media_ids) + len(rejected_media_ids) > MAX_MEDIA:
         raise BadRow("too_many_media", f"{len(media_ids)} pictures in the prompt, at most {MAX_MEDIA} in all")
-    prompt = _conversation(pair.prompt, "prompt", "user")
-    chosen = _conversation(pair.chosen, "chosen", "assistant")
-    rejected = _conversation(pair.rejected, "rejected", "assistant")
-    _place_marks(prompt, len(media_ids))
-    _check_completions((chosen, chosen_media_ids), (rejected, rejected_media_ids))
-    if not media_ids and not any(prompt[1::2]):
+    prompt, prompt_text = _conversation(pair.prompt, "prompt", "user", known)
+    chosen, chosen_text = _conversation(pair.chosen, "chosen", "assistant", known)
+    rejected, rejected_text = _conversation(pair.rejected, "rejected", "assistant", known)
+    if media_ids or IMAGE_MARK in prompt_text:
+        prompt = _marked(prompt, len(media_ids))
+        prompt_text = framed(prompt)
+    if not (chosen_media_ids or any(chosen[1::2])) or not (rejected_media_ids or any(rejected[1::2])):
+        column = "rejected" if chosen_media_ids or any(chosen[1::2]) else "chosen"
+        raise SetAside("empty_completion", f"{column} is empty")
+    if chosen_text == rejected_text and chosen_media_ids == rejected_media_ids:
+        raise SetAside("identical_completions", "chosen and rejected are the same")
+    if not (media_ids or any(prompt[1::2])):
         raise BadRow("prompt_empty", "the prompt has neither text nor picture")
-    criterion = canonical_text(pair.criterion, "criterion")
-    of_prompt = content_id("prompt", [*prompt, "|", *media_ids], known)
-    of_chosen = content_id("completion", [of_prompt, *chosen, "|", *chosen_media_ids], known)
-    of_rejected = content_id("completion", [of_prompt, *rejected, "|", *rejected_media_ids], known)
+    criterion = recurring_text(pair.criterion, "criterion")
+    of_prompt, of_chosen, of_rejected = _ids(
+        prompt_text, chosen_text, rejected_text, (media_ids, chosen_media_ids, rejected_media_ids), known
+    )
     return (
-        content_id("pair", [of_prompt, of_chosen, of_rejected, criterion]),
+        pair_id(of_prompt, of_chosen, of_rejected, criterion),
         of_prompt, of_chosen, of_rejected, prompt, chosen, rejected,
         media_ids, chosen_media_ids, rejected_media_ids, _modality(pair), criterion,
         finite(pair.source_margin, "source_margin"),
-        [] if pair.chosen_ratings == {} else _ratings(pair.chosen_ratings, "chosen_ratings"),
-        [] if pair.rejected_ratings == {} else _ratings(pair.rejected_ratings, "rejected_ratings"),
+        [] if pair.chosen_ratings == {} else canonical_ratings(pair.chosen_ratings, "chosen_ratings"),
+        [] if pair.rejected_ratings == {} else canonical_ratings(pair.rejected_ratings, "rejected_ratings"),
         None if pair.rationale is None else canonical_text(pair.rationale, "rationale") or None,
         None if pair.reference is None else canonical_text(pair.reference, "reference") or None,
-        None if pair.category is None else canonical_text(pair.category, "category") or None,
-        None if pair.language is None else canonical_text(pair.language, "language") or None,
-        _json(pair.extra) if pair.extra else None,
+        None if pair.category is None else recurring_text(pair.category, "category") or None,
+        None if pair.language is None else recurring_text(pair.language, "language") or None,
+        canonical_json(pair.extra) if pair.extra else None,
     )  # fmt: skip
 
 
-def _json(extra: Mapping[str, Any]) -> str:
-    try:
-        text = orjson.dumps(extra, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
-    except (TypeError, ValueError) as error:
-        raise BadRow("extra_not_json", f"{error}") from None
-    return text.decode()
+def _ids(
+    prompt: str, chosen: str, rejected: str, media_ids: Sequence[Sequence[str]], known: Known | None
+) -> tuple[str, str, str]:
+    """The ids of the prompt and of both completions, all framed."""
+    if known is None:
+        of_prompt = prompt_id_of(prompt, media_ids[0])
+        return (
+            of_prompt,
+            completion_id_of(of_prompt, chosen, media_ids[1]),
+            completion_id_of(of_prompt, rejected, media_ids[2]),
+        )
+    ids: list[str] = []
+    for text, media in zip((prompt, chosen, rejected), media_ids, strict=True):
+        key = (*ids[:1], text, "|", *media)
+        found = known.get(key)
+        if found is None:
+            found = known[key] = completion_id_of(ids[0], text, media) if ids else prompt_id_of(text, media)
+        ids.append(found)
+    return ids[0], ids[1], ids[2]

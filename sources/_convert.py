@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pairs.errors import BadRow, SetAside, shown
-from pairs.ids import Known
 from pairs.media import check_image
-from pairs.schema import Medium, Pair, canonical_values
+from pairs.schema import Known, Medium, Pair, canonical_values
 from sources._media import MediaFinder
 from sources._source import PairsOf, Row, Source
 

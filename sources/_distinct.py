@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pairs.errors import BadRow, shown
-from pairs.schema import canonical_text
+from pairs.values import canonical_text
 
 
 def distinct(answers: Sequence[str], column: str) -> dict[str, list[int]]:

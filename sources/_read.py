@@ -13,14 +13,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-
-from tqdm import tqdm
 
 import pairs.ids
 import pairs.media
 import pairs.schema
+import pairs.values
 import sources
 from pairs.errors import SourceChanged
 from pairs.store import Store
@@ -68,11 +68,23 @@ def ingest(
     gathered = Gathered(store, Books(name, root.revision, source.licence, size=root.size))
     with scratch(store.path("scratch"), name) as folder:
         task = Task(name, root.url, root.revision, str(store.root), str(folder))
-        with tqdm(desc=name, unit=" rows", disable=None, mininterval=1) as bar:
-            for unit in _summaries(task, source, root, limit, workers, bar.update):
+        with _progress(name) as progress:
+            for unit in _summaries(task, source, root, limit, workers, progress):
                 gathered.add(unit)
                 _refuse_drift(gathered, Path(str(module.__file__)).name)
         return _finish(gathered, fingerprint, started)
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[int], object]]:
+    """What hears of new rows: a bar where someone watches."""
+    if not sys.stderr.isatty():
+        yield lambda rows: None
+        return
+    from tqdm import tqdm  # takes as long as a thousand rows
+
+    with tqdm(desc=name, unit=" rows", mininterval=1) as bar:
+        yield bar.update
 
 
 def _finish(gathered: Gathered, fingerprint: str, started: float) -> Books:
@@ -165,7 +177,7 @@ def _fingerprint(module: ModuleType, root: Root, limit: int | None) -> str:
 
 def _code(module: ModuleType) -> list[Path]:
     """The files that decide what a native row becomes: the source, what it borrows from others, the machinery."""
-    modules = {each.__name__: each for each in (pairs.ids, pairs.schema, pairs.media)}
+    modules = {each.__name__: each for each in (pairs.ids, pairs.values, pairs.schema, pairs.media)}
     waiting = [module]
     while waiting:
         one = waiting.pop()

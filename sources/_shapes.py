@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import combinations
 
 from pairs.errors import BadRow, SetAside, shown
-from pairs.schema import finite
+from pairs.values import finite
 
 # A PNG of 8 by 8 pixels that is not flat: the picture of example rows.
 PIXELS_PNG = base64.b64decode(

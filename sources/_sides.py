@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 from pairs.errors import SetAside
-from pairs.schema import Message, finite
+from pairs.schema import Message
+from pairs.values import finite
 
 
 def margin(better: object, worse: object, column: str) -> float | None:

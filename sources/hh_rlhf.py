@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from pairs.errors import BadRow, SetAside, shown
-from pairs.schema import Message, Pair
+from pairs.schema import Pair
 from sources._source import Row, Source
 
 source = Source(
@@ -35,41 +35,42 @@ _ROLES = {"Human": "user", "Assistant": "assistant"}
 
 
 def pairs(row: Row) -> Iterator[Pair]:
-    chosen = _turns(row["chosen"])
-    rejected = _other_reply(row, chosen) or _turns(row["rejected"])
-    if chosen[-1]["role"] != "assistant" or rejected[-1]["role"] != "assistant":
+    chosen = _parts(row["chosen"])
+    rejected = _other_reply(row, chosen) or _parts(row["rejected"])
+    if chosen[-2] != "Assistant" or rejected[-2] != "Assistant":
         raise SetAside("last_turn_not_the_assistants", "the dialogue ends with the human")
-    prompt = chosen[:-1]
-    if prompt != rejected[:-1]:
-        raise SetAside("prompts_differ", f"{len(chosen)} and {len(rejected)} turns that differ before the last")
-    speakers = [turn["role"] for turn in chosen]
-    if speakers != (["user", "assistant"] * len(chosen))[: len(chosen)]:
+    if chosen[:-2] != rejected[:-2]:
+        turns = len(chosen) // 2, len(rejected) // 2
+        raise SetAside("prompts_differ", f"{turns[0]} and {turns[1]} turns that differ before the last")
+    if set(chosen[::4]) != {"Human"} or set(chosen[2::4]) != {"Assistant"}:
         raise SetAside("turns_do_not_alternate", "one side speaks twice in a row")
     folder = row["_file"].partition("/")[0]
     yield Pair(
-        prompt=prompt,
-        chosen=chosen[-1:],
-        rejected=rejected[-1:],
+        prompt=[
+            {"role": _ROLES[speaker], "content": text}
+            for speaker, text in zip(chosen[:-2:2], chosen[1:-2:2], strict=True)
+        ],
+        chosen=chosen[-1],
+        rejected=rejected[-1],
         criterion="harmlessness" if folder.startswith("harmless") else "helpfulness",
         category=folder,
     )
 
 
-def _other_reply(row: Row, chosen: list[Message]) -> list[Message] | None:
-    """The turns of `rejected` if, as in nearly all rows, only the last reply differs; else None."""
-    rejected, reply = row["rejected"], chosen[-1]["content"]
+def _other_reply(row: Row, chosen: list[str]) -> list[str] | None:
+    """The parts of `rejected` if, as in nearly all rows, only the last reply differs; else None."""
+    rejected, reply = row["rejected"], chosen[-1]
     before = row["chosen"][: -len(reply)]
     if not reply or not isinstance(rejected, str) or not rejected.startswith(before):
         return None
     if _MARKER.search(rejected, len(before)):
         return None
-    return [*chosen[:-1], {"role": chosen[-1]["role"], "content": rejected[len(before) :]}]
+    return [*chosen[:-1], rejected[len(before) :]]
 
 
-def _turns(dialogue: str) -> list[Message]:
+def _parts(dialogue: str) -> list[str]:
+    """A dialogue of two turns or more as speaker, text, speaker, text, ..."""
     before, *parts = _MARKER.split(dialogue)
     if before.strip() or len(parts) < 4:
         raise BadRow("dialogue_not_marked", f"{shown(dialogue)}, expected turns after Human: and Assistant:")
-    return [
-        {"role": _ROLES[speaker], "content": text} for speaker, text in zip(parts[::2], parts[1::2], strict=True)
-    ]
+    return parts

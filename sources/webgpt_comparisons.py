@@ -10,7 +10,8 @@ repeat the texts and are not kept. One question has many rows: its id is the gro
 from collections.abc import Iterator
 
 from pairs.errors import SetAside
-from pairs.schema import Pair, finite
+from pairs.schema import Pair
+from pairs.values import finite
 from sources._shapes import Rated, ranked
 from sources._source import Row, Source
 

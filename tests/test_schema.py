@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pairs.errors import BadRow, SetAside
 from pairs.ids import prompt_id
-from pairs.schema import PAIRS, Pair, canonical_pair, canonical_text, canonical_values, finite
+from pairs.schema import PAIRS, Pair, canonical_pair, canonical_values
+from pairs.values import canonical_text, finite
 
 
 def canonical(pair, media=(), chosen_media=(), rejected_media=()):
@@ -66,7 +67,8 @@ def test_pairs_of_one_row_share_what_was_hashed_and_nothing_else():
     known = {}
     for pair in pairs:
         assert canonical_values(pair, [], [], [], known) == canonical_values(pair, [], [], [])
-    assert len(known) == 3 + 9  # prompts, and completions of each
+    # Texts of prompts and of completions; ids of prompts, and of completions of each.
+    assert len(known) == 3 + 3 + 3 + 9
 
 
 def test_spelling_of_the_same_text_does_not_change_ids():

@@ -13,7 +13,8 @@ import pytest
 import sources
 from pairs.errors import BadRow, SetAside
 from pairs.media import check_image
-from pairs.schema import MAX_CHARS, PAIRS, Pair, canonical_pair
+from pairs.schema import PAIRS, Pair, canonical_pair
+from pairs.values import MAX_CHARS
 from sources._shapes import PIXELS_PNG, Rated, image_bytes, ranked, rating
 
 # What the reader turns into bad rows; anything else would end an ingestion.
@@ -137,8 +138,7 @@ def test_hh_rlhf_splits_at_the_last_reply_and_leaves_the_word_human_alone():
         _file="harmless-base/test.jsonl.gz",
     )
     assert pair.prompt == [{"role": "user", "content": said}]
-    assert pair.chosen == [{"role": "assistant", "content": "better"}]
-    assert pair.rejected == [{"role": "assistant", "content": ""}]
+    assert (pair.chosen, pair.rejected) == ("better", "")
     assert (pair.criterion, pair.category) == ("harmlessness", "harmless-base")
     assert only("hh_rlhf").criterion == "helpfulness"
 

@@ -310,9 +310,9 @@ def test_no_file_for_testing_is_read_as_training(name):
 @given(st.lists(st.sampled_from(PIECES), max_size=8), *[st.lists(st.sampled_from(PIECES), max_size=5)] * 2)
 def test_hh_rlhf_reads_the_second_dialogue_as_it_reads_the_first(shared, one, other):
     row = {"chosen": START + "".join(shared + one), "rejected": START + "".join(shared + other)}
-    chosen = hh_rlhf._turns(row["chosen"])
+    chosen = hh_rlhf._parts(row["chosen"])
     quick = hh_rlhf._other_reply(row, chosen)
-    assert quick is None or quick == hh_rlhf._turns(row["rejected"])
+    assert quick is None or quick == hh_rlhf._parts(row["rejected"])
 
 
 def test_hh_rlhf_refuses_a_second_text_without_marks_when_the_first_reply_is_empty():
