@@ -126,10 +126,11 @@ def keep_media(store: Store, shards: Iterable[Path]) -> None:
 
 def part_writer(path: Path) -> pq.ParquetWriter:
     """A writer of one file of pairs, schema `PART`, as `replace_pairs` takes it."""
-    # Texts hardly repeat: a dictionary of them would be built only to be given up.
+    # Texts hardly repeat: a dictionary of them would be built only to be given up. Ids are hashes: every row group
+    # spans all of them, so that no reader could pass one over by its statistics.
     roles = [f"{column}.list.element.role" for column in ("prompt", "chosen", "rejected")]
     return pq.ParquetWriter(
-        path, PART, compression="snappy", use_dictionary=[*_REPEATING, *roles], write_statistics=["pair_id"],
+        path, PART, compression="snappy", use_dictionary=[*_REPEATING, *roles], write_statistics=False,
         write_page_checksum=True,
     )  # fmt: skip
 

@@ -56,6 +56,9 @@ class Books:
 
 def first_of_each(ids: np.ndarray) -> np.ndarray:
     """For every id in order, uint64 `[n, 2]`: whether it is there for the first time. Bool `[n]`."""
+    ordered = np.sort(ids[:, 0])
+    if (ordered[1:] != ordered[:-1]).all():  # as in nearly all sources; a tenth of the time of what follows
+        return np.ones(len(ids), dtype=bool)
     order = np.lexsort((ids[:, 1], ids[:, 0]))  # stable: the first of equal ids stays first
     ordered = ids[order]
     first = np.ones(len(ids), dtype=bool)

@@ -47,8 +47,9 @@ class Gathered:
         books, total = self.books, self.total
         ids, rows = self._ids_and_rows()
         first = first_of_each(ids)
-        with_pairs = np.unique(rows[first])
-        emptied = np.setdiff1d(rows, with_pairs)
+        with_pairs, offering = np.zeros((2, total.rows), dtype=bool)
+        with_pairs[rows[first]] = offering[rows] = True
+        emptied = np.flatnonzero(offering & ~with_pairs)
         self._drop_repeats(first, rows, emptied)
         books.rows, books.files, books.broken, books.new_columns = (
             total.rows,
@@ -56,7 +57,7 @@ class Gathered:
             total.broken,
             total.columns,
         )
-        books.rows_with_pairs = len(with_pairs)
+        books.rows_with_pairs = int(with_pairs.sum())
         books.rows_without = total.without + len(emptied)
         books.pairs = int(first.sum())
         counts = {reason: count for reason, (count, _) in total.asides.items()}

@@ -80,13 +80,13 @@ class Spool:
         summary = self.summary
         for medium in media:
             self._media.add(medium)
-        for record in records:
-            self._rows.append(summary.rows)
-            self._pairs.append(record)
-        if len(self._pairs) >= _BATCH:
-            self._flush()
+        if records:
+            self._rows.extend([summary.rows] * len(records))
+            self._pairs += records
+            summary.offered += len(records)
+            if len(self._pairs) >= _BATCH:
+                self._flush()
         summary.rows += 1
-        summary.offered += len(records)
         for position, finding in enumerate(findings):
             self._aside(split, place, finding, whole_row=not records and position == 0)
         if not records:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -225,3 +226,17 @@ def test_a_reading_process_starts_without_what_it_does_not_use():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_progress_bar_is_loaded_where_nobody_watches(tmp_path):
+    folder = tmp_path / "native"
+    (folder / "harmless-base").mkdir(parents=True)
+    with gzip.open(folder / "harmless-base" / "train.jsonl.gz", "wt") as file:
+        file.write(json.dumps(sources.load("hh_rlhf").source.example))
+    code = (
+        "import sys; from pairs.store import Store; from sources._read import ingest;"
+        "print(ingest(Store(sys.argv[1]), 'hh_rlhf', path=sys.argv[2]).pairs, 'tqdm' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "store"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("1 False\n", "")
