@@ -57,7 +57,7 @@ class Plan:
     """`rows`: the mixture, by the columns of `pairs.tables.PLANS` after `mixture`, sorted by them.
 
     `pair_id` is the id in the store; a flipped pair is published under the id of its swapped content.
-    `ledger`: the columns of `pairs.store.LEDGER` after `mixture`, one row for each pair and rule that touched it.
+    `ledger`: the columns of `pairs.tables.LEDGER` after `mixture`, one row for each pair and rule that touched it.
     `rules`: all rules in the order they were applied, those built in included.
     """
 

@@ -172,6 +172,8 @@ class _Reader:
             if ratio is not None and not any(ratio.values()):
                 self.wrong(f"{key} has no number above 0, so nothing would be left")
         self._check_names(top)
+        if top.search.method == "bilevel" and not top.search.trusted:
+            self.wrong("search.method 'bilevel' learns weights against trusted sets; name them in search.trusted")
         for name in [*top.search.held_out, *top.search.trusted]:
             if name not in sources:
                 self.wrong(f"[search] names {name!r}, which is no source of this file{_nearest(name, sources)}")

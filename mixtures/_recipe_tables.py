@@ -52,8 +52,8 @@ class SourceRecipe(_Table):
 class SearchRecipe(_Table):
     """How weights are searched for and rules are judged, on heads over frozen features."""
 
-    method: Literal["surrogate"] = "surrogate"
-    trials: _Count = 48  # random mixtures, beside those of the source table
+    method: Literal["surrogate", "bilevel"] = "surrogate"
+    trials: _Count = 48  # surrogate: random mixtures, beside those of the source table
     seeds: _Count = 5  # trainings of each mixture
     held_out: list[str] = []  # sources that never train, beside the benchmarks
     trusted: list[str] = []  # sets that decide; none: all benchmarks and held-out sources

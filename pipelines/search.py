@@ -10,7 +10,8 @@ import numpy as np
 from mixtures._recipe import SearchRecipe
 from mixtures._search import Surrogate, drawn, landmarks, propose
 from pairs.errors import PrefmillError
-from pipelines.trials import Parts, Pool, by_set, cut, judge, mixed, outcomes
+from pipelines.trials import Parts, Pool, by_set, cut, judge, labelled, mixed, outcomes
+from rewards.bilevel import mean_weights
 from rewards.compare import accuracy, difference
 from rewards.heads import HeadsSettings
 
@@ -20,6 +21,8 @@ _FRESH = 1_000  # seeds of the confirmation begin here: no head of it was seen b
 @dataclass(frozen=True)
 class Found:
     """What a search found. `sources` train; `sets` are judged on and `trusted` among them decide.
+
+    `path` float64 [steps, sources] are the weights as `bilevel` learned them; `predicted` is empty then.
 
     `tried` names the mixtures, `proportions` float64 [mixtures, sources] and `accuracies` float64 [mixtures, sets]
     are theirs, `measured` and `predicted` float64 [mixtures] the results on the trusted sets and what the
@@ -35,6 +38,7 @@ class Found:
     accuracies: np.ndarray
     measured: np.ndarray
     predicted: np.ndarray
+    path: np.ndarray
     proposal: np.ndarray
     confirmed: dict[str, tuple[float, float, float]]
     accuracy: dict[str, float]  # of the proposal and its rivals, on the confirming pairs
@@ -62,8 +66,9 @@ def search(pool: Pool, settings: SearchRecipe, seed: int, heads: HeadsSettings |
             "a search needs sets that decide: name sources in [search] trusted or held_out, or add a benchmark"
         )
     marks = landmarks({name: len(places) for name, places in parts.train.items()})
-    tried = [*marks, *(f"trial {number}" for number in range(1, settings.trials + 1))]
-    proportions = np.concatenate([np.array(list(marks.values())), drawn(len(names), settings.trials, seed)])
+    count = settings.trials if settings.method == "surrogate" else 0
+    tried = [*marks, *(f"trial {number}" for number in range(1, count + 1))]
+    proportions = np.concatenate([np.array(list(marks.values())), drawn(len(names), count, seed)])
     rows = np.concatenate([parts.measure, parts.confirm])
     right = _trained(pool, parts, proportions, rows, settings, heads)
     deciding = np.arange(len(rows)) < len(parts.measure)
@@ -73,16 +78,30 @@ def search(pool: Pool, settings: SearchRecipe, seed: int, heads: HeadsSettings |
             for place in range(len(tried))
         ]
     )
-    surrogate = Surrogate.fitted(proportions, measured)
-    best = [proportions[place] for place in np.argsort(-measured, kind="stable")[:4]]
-    proposal = propose(surrogate, best, seed)
+    path = np.zeros((0, len(names)))
+    predicted = np.zeros(0)
+    if settings.method == "bilevel":
+        path = _learned(pool, parts, trusted, settings, heads)
+        proposal = path[len(path) // 2 :].mean(axis=0)
+    else:
+        surrogate = Surrogate.fitted(proportions, measured)
+        best = [proportions[place] for place in np.argsort(-measured, kind="stable")[:4]]
+        proposal, predicted = propose(surrogate, best, seed), surrogate.left_out(measured)
     rivals = _rivals(marks, dict(zip(tried, measured, strict=True)))
     confirmed, reached = _confirm(pool, parts, {"proposal": proposal, **rivals}, trusted, settings, heads)
     table = np.array([by_set(pool, right[:, place], rows, sets) for place in range(len(tried))])
     return Found(
-        names, sets, trusted, tried, proportions, table, measured, surrogate.left_out(measured), proposal,
-        confirmed, reached,
+        names, sets, trusted, tried, proportions, table, measured, predicted, path, proposal, confirmed, reached,
     )  # fmt: skip
+
+
+def _learned(
+    pool: Pool, parts: Parts, trusted: list[str], settings: SearchRecipe, heads: HeadsSettings
+) -> np.ndarray:
+    """The weights that the deciding pairs of the trusted sets teach, [steps, sources]."""
+    deciding = parts.measure[np.isin(pool.table["source"].to_numpy()[parts.measure], trusted)]
+    sources = {name: labelled(pool, places) for name, places in parts.train.items()}
+    return mean_weights(pool.pairs, sources, labelled(pool, deciding), heads, settings.seeds)
 
 
 def _trained(

@@ -19,7 +19,7 @@ from pairs.errors import PrefmillError
 from pairs.store import Store, settle
 from pipelines import notes, steps, trial_plots, trials
 from pipelines import search as searches
-from rewards import heads
+from rewards import bilevel, heads
 from rewards.score import ScoreBooks
 
 KEY = ["source", "pair_id"]
@@ -87,7 +87,7 @@ def made_from(store: Store, recipe: Recipe, *modules: Any) -> dict[str, str]:
 
 def search(store: Store, recipe: Recipe) -> dict[str, Any]:
     """Search, unless nothing has changed since the last one; write the recipe and the plots to the store."""
-    inputs = made_from(store, recipe, searches, _search, _weights, trial_plots)
+    inputs = made_from(store, recipe, searches, _search, _weights, bilevel, trial_plots)
     known = notes.read(store, "searched", recipe.name)
     if known.get("made_from") == inputs and recipe_path(store, recipe).exists():
         return {**known, "changed": False}
@@ -105,7 +105,8 @@ def recipe_path(store: Store, recipe: Recipe) -> Path:
 
 
 def plots(found: Mapping[str, Any]) -> dict[str, bytes]:
-    """The source table as a heat map, predicted against measured results, and the proposed weights."""
+    """The source table as a heat map, predicted against measured results (or the weights over
+    the steps that learned them), and the proposed weights."""
     marks = [place for place, name in enumerate(found["tried"]) if not name.startswith("trial ")]
     uniform_at = found["tried"].index("uniform")
     return {
@@ -113,7 +114,11 @@ def plots(found: Mapping[str, Any]) -> dict[str, bytes]:
             [found["tried"][place] for place in marks], found["sets"],
             [found["accuracies"][place] for place in marks],
         ),
-        "predicted": trial_plots.predicted(found["measured"], found["predicted"]),
+        **(
+            {"path": trial_plots.path(found["sources"], found["path"])}
+            if len(found["path"])
+            else {"predicted": trial_plots.predicted(found["measured"], found["predicted"])}
+        ),
         "weights": trial_plots.weights(
             found["sources"], found["proposal"], found["proportions"][uniform_at],
             found["proportions"][found["tried"].index("proportional")],
@@ -136,7 +141,7 @@ def recipe_text(recipe: Recipe, found: Mapping[str, Any]) -> str:
     gone = [name for name, weight in weights.items() if weight < 1e-4]
     kept_out = sorted(set(recipe.search.held_out) - set(weights))
     head = (
-        f"Weights by `prefmill` search from {recipe.name}.toml: {len(found['tried'])} mixtures, "
+        f"Weights by the search `{recipe.search.method}` from {recipe.name}.toml: {len(found['tried'])} mixtures, "
         f"{recipe.search.seeds} trainings each.\n"
         f"Accuracy, mean over {', '.join(found['trusted'])}; on pairs that decided nothing, with 95 % intervals:\n"
         f"  the proposal: {found['accuracy']['proposal']:.3f}\n{gains}\n"

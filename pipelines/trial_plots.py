@@ -55,6 +55,21 @@ def weights(
     return _png(figure)
 
 
+def path(sources: Sequence[str], steps: Sequence[Sequence[float]]) -> bytes:
+    """The weight of each source over the steps of a bilevel search; `steps` is [steps, sources]."""
+    figure, axes = _figure(height=3.6)
+    for name, weight in zip(sources, np.array(steps).T, strict=True):
+        (line,) = axes.plot(weight, linewidth=1.4)
+        axes.annotate(name, (len(weight) - 1, weight[-1]), xytext=(4, 0), textcoords="offset points",
+                      va="center", fontsize=8, color=line.get_color())  # fmt: skip
+    axes.axhline(1 / len(sources), color="black", linewidth=0.8, linestyle="--")
+    axes.set_xlim(0, 1.25 * len(steps))  # room for the names
+    axes.set_xlabel("step (dashed: uniform)")
+    axes.set_ylabel("weight")
+    axes.set_title("Weights learned against the trusted sets")
+    return _png(figure)
+
+
 def worth(names: Sequence[str], gains: Sequence[float], intervals: Sequence[tuple[float, float]]) -> bytes:
     """What each rule or source adds to the accuracy, with its interval."""
     figure, axes = _figure(height=1.0 + 0.32 * max(len(names), 2))

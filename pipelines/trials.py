@@ -11,6 +11,7 @@ import polars as pl
 from mixtures._sample import uniform
 from pairs.errors import PrefmillError
 from pairs.store import Store
+from rewards.bilevel import Labelled
 from rewards.compare import Outcomes, accuracy, won
 from rewards.frozen import states_of
 from rewards.heads import FrozenPairs, HeadsSettings, TrainingSet, fit_heads, margins, standardised
@@ -95,14 +96,20 @@ def mixed(pool: Pool, parts: Parts, proportions: Sequence[float], size: int, see
     return learned(pool, np.concatenate(rows), parts.stop, dict(zip(parts.train, proportions, strict=True)))
 
 
-def learned(pool: Pool, rows: np.ndarray, stop: np.ndarray, shares: Mapping[str, float]) -> TrainingSet:
-    """The pairs at `rows` as a training set; stopping pairs count by the share of their source."""
+def labelled(pool: Pool, rows: np.ndarray) -> Labelled:
+    """The pairs at `rows` with their labels and weights."""
     soft = pool.table["soft_label"].fill_null(1.0).to_numpy().astype(np.float32)
     weight = pool.table["weight"].fill_null(1.0).to_numpy().astype(np.float32)
+    return Labelled(rows, soft[rows], weight[rows])
+
+
+def learned(pool: Pool, rows: np.ndarray, stop: np.ndarray, shares: Mapping[str, float]) -> TrainingSet:
+    """The pairs at `rows` as a training set; stopping pairs count by the share of their source."""
+    known = labelled(pool, rows)
     names, source = np.unique(pool.table["source"].to_numpy()[stop], return_inverse=True)
     counts = np.bincount(source, minlength=len(names))
     heavy = np.array([shares.get(str(name), 0.0) for name in names]) / np.maximum(counts, 1)
-    return TrainingSet(rows, soft[rows], weight[rows], heavy[source].astype(np.float32))
+    return TrainingSet(rows, known.soft, known.weight, heavy[source].astype(np.float32))
 
 
 def judge(

@@ -16,6 +16,7 @@ from rewards.fit import one_thread
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Parameter
 
 _TOGETHER = 16  # heads in one matrix product: more do not fit into a core's cache
 _SPREADS = 4  # of a feature's spread, as far as a value counts: one never seen must not decide alone
@@ -90,7 +91,7 @@ def margins(pairs: FrozenPairs, heads: tuple[np.ndarray, np.ndarray], rows: np.n
     with one_thread(), torch.no_grad():
         for places in torch.from_numpy(rows).split(2048):
             both = torch.from_numpy(np.concatenate([pairs.chosen[places], pairs.rejected[places]]))
-            parts.append(_margins(layers, states[both][None]).numpy())
+            parts.append(pair_margins(layers, states[both][None]).numpy())
     return np.concatenate(parts, axis=1)
 
 
@@ -101,7 +102,7 @@ def _fit(
     from torch.nn import functional
 
     with one_thread():
-        heads = _start(len(sets), pairs.states.shape[1], settings)
+        heads = start(len(sets), pairs.states.shape[1], settings)
         optimizer = torch.optim.AdamW(heads, settings.learning_rate, weight_decay=settings.weight_decay)
         states = torch.from_numpy(pairs.states)
         stopping = states[torch.from_numpy(np.concatenate([pairs.chosen[stop], pairs.rejected[stop]]))][None]
@@ -109,21 +110,22 @@ def _fit(
         best, kept = torch.full((len(sets),), float("inf")), [head.detach().clone() for head in heads]
         for step, (rows, soft, weight) in enumerate(_batches(sets, settings, steps), start=1):
             both = torch.from_numpy(np.concatenate([pairs.chosen[rows], pairs.rejected[rows]], axis=1))
-            margin = _margins(heads, states[both])
+            margin = pair_margins(heads, states[both])
             loss = -weight * (soft * functional.logsigmoid(margin) + (1 - soft) * functional.logsigmoid(-margin))
             optimizer.zero_grad(set_to_none=True)
             loss.mean(dim=1).sum().backward()
             optimizer.step()
             if step % (steps // settings.epochs) == 0:
                 with torch.no_grad():
-                    now = -(counts * functional.logsigmoid(_margins(heads, stopping))).sum(dim=1)
+                    now = -(counts * functional.logsigmoid(pair_margins(heads, stopping))).sum(dim=1)
                 for old, new in zip(kept, heads, strict=True):
                     old[now < best] = new.detach()[now < best]
                 best = torch.minimum(best, now)
     return kept[0].numpy(), kept[1].squeeze(-1).numpy()
 
 
-def _start(count: int, width: int, settings: HeadsSettings) -> list[Tensor]:
+def start(count: int, width: int, settings: HeadsSettings) -> list[Parameter]:
+    """The layers of `count` heads that start alike: [count, width, hidden] and [count, hidden, 1]."""
     import torch
 
     draw = torch.Generator().manual_seed(settings.seed)
@@ -154,7 +156,7 @@ def _batches(
         yield rows, torch.from_numpy(soft), torch.from_numpy(weight)
 
 
-def _margins(layers: Sequence[Tensor], states: Tensor) -> Tensor:
+def pair_margins(layers: Sequence[Tensor], states: Tensor) -> Tensor:
     """States [sets or 1, chosen then rejected, width] -> margins [sets, pairs]."""
     import torch
     from torch.nn import functional

@@ -121,6 +121,19 @@ def test_the_search_writes_a_recipe_that_runs(tmp_path, mine):
     assert not searching.search(store, recipe)["changed"]
 
 
+def test_a_bilevel_search_writes_its_recipe_and_draws_its_path(tmp_path, mine):
+    mine.write_text(mine.read_text() + 'method = "bilevel"\ntrusted = ["judge"]\n')
+    store, recipe = prepared(tmp_path, mine)
+    found = searching.search(store, recipe)
+    shares = dict(zip(found["sources"], found["proposal"], strict=True))
+    assert shares["turned"] < 1 / 12, "below a quarter of uniform"
+    path = searching.recipe_path(store, recipe)
+    assert steps.load_recipe(str(path)).sources["sound"].weight == pytest.approx(shares["sound"], abs=1e-3)
+    assert "by the search `bilevel`" in path.read_text()
+    assert (path.parent / "mine_path.png").read_bytes().startswith(b"\x89PNG")
+    assert not searching.search(store, recipe)["changed"]
+
+
 def test_held_out_sources_never_train_and_leave_the_recipe(tmp_path, mine):
     mine.write_text(mine.read_text() + 'held_out = ["plain"]\n')
     store, recipe = prepared(tmp_path, mine)

@@ -13,7 +13,7 @@ from filter_frames import pairs, survivors
 
 from filters import _apply
 from filters.contamination import Rule, overlap
-from pairs import store
+from pairs import tables
 from pairs.errors import BadRow
 from pairs.schema import PAIRS, Pair, canonical_pair
 
@@ -26,7 +26,7 @@ OWN = "An answer of the training set that says something entirely different and 
 OTHER = (
     "Yet another answer that shares no run of words at all with the ones that stand above this line in the file"
 )
-MEDIA = pl.from_arrow(store.MEDIA.empty_table())
+MEDIA = pl.from_arrow(tables.MEDIA.empty_table())
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("", "n", "rt", "st")]
 
 

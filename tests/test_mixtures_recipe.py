@@ -165,3 +165,11 @@ def test_variables_in_paths_are_filled_in_and_leave_the_fingerprint(tmp_path, mo
     monkeypatch.setenv("PREFMILL_HERE", "/other")
     assert first.sources["rlaif_v"].path == "/data/x"
     assert read(tmp_path, text).fingerprint == first.fingerprint
+
+
+def test_a_bilevel_search_wants_its_trusted_sets_named(tmp_path):
+    text = GOOD + "[search]\nmethod = 'bilevel'\n"
+    assert problems(tmp_path, text) == [
+        "search.method 'bilevel' learns weights against trusted sets; name them in search.trusted"
+    ]
+    assert read(tmp_path, text + "trusted = ['hh_rlhf']\n").search.method == "bilevel"
