@@ -27,11 +27,13 @@ class Row(NamedTuple):
     drawn: bool  # the completions are pictures
     facts: Mapping[str, Any]  # pair_id, and what else goes along
 
-    def single(self) -> tuple[str, str] | None:
-        """The two completions as texts; None unless each is one message of the assistant."""
+    def texts(self) -> tuple[str, str] | str:
+        """The two completions as texts; or why they are none: each has to be one message of the assistant."""
         sides = (self.chosen, self.rejected)
         if any(len(side) != 1 or side[0]["role"] != "assistant" for side in sides):
-            return None
+            return "a completion is not one message"
+        if self.drawn:
+            return "the completions are pictures"
         return self.chosen[0]["content"], self.rejected[0]["content"]
 
 

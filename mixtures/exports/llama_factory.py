@@ -16,11 +16,9 @@ _FROM = {"system": "system", "user": "human", "assistant": "gpt"}
 
 
 def record(row: Row) -> dict[str, Any] | str:
-    sides = row.single()
-    if sides is None:
-        return "a completion is not one message"
-    if row.drawn:
-        return "the completions are pictures"
+    sides = row.texts()
+    if isinstance(sides, str):
+        return sides
     turns = row.prompt[1:] if row.prompt[0]["role"] == "system" else row.prompt
     if [turn["role"] for turn in turns] != [("user", "assistant")[n % 2] for n in range(len(turns))] or not (
         len(turns) % 2

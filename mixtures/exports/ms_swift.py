@@ -12,11 +12,9 @@ from mixtures.exports import Row
 
 
 def record(row: Row) -> dict[str, Any] | str:
-    sides = row.single()
-    if sides is None:
-        return "a completion is not one message"
-    if row.drawn:
-        return "the completions are pictures"
+    sides = row.texts()
+    if isinstance(sides, str):
+        return sides
     if sides[0] == sides[1]:
         return "the completions are equal"
     return {
