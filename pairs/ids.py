@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
+_PROMPT = blake2b(b"prompt", digest_size=16)
+_COMPLETION = blake2b(b"completion32:", digest_size=16)
+_PAIR = blake2b(b"pair32:", digest_size=16)
+
 
 def prompt_id(prompt: Sequence[Mapping[str, str]], media_ids: Sequence[str]) -> str:
     return prompt_id_of(framed(_flat(prompt)), media_ids)
@@ -16,17 +20,17 @@ def completion_id(prompt: str, completion: Sequence[Mapping[str, str]], media_id
 
 
 def pair_id(prompt: str, chosen: str, rejected: str, criterion: str) -> str:
-    return _digest(f"pair32:{prompt}32:{chosen}32:{rejected}{framed((criterion,))}")
+    return _digest(_PAIR, f"{prompt}32:{chosen}32:{rejected}{framed((criterion,))}")
 
 
 def prompt_id_of(prompt: str, media_ids: Sequence[str]) -> str:
     """`prompt_id` of messages that are framed: role, content, role, content, ..."""
-    return _digest(f"prompt{prompt}1:|{framed(media_ids) if media_ids else ''}")
+    return _digest(_PROMPT, f"{prompt}1:|{framed(media_ids) if media_ids else ''}")
 
 
 def completion_id_of(prompt: str, completion: str, media_ids: Sequence[str]) -> str:
     """`completion_id` of messages that are framed."""
-    return _digest(f"completion32:{prompt}{completion}1:|{framed(media_ids) if media_ids else ''}")
+    return _digest(_COMPLETION, f"{prompt}{completion}1:|{framed(media_ids) if media_ids else ''}")
 
 
 def framed(parts: Sequence[str]) -> str:
@@ -35,8 +39,11 @@ def framed(parts: Sequence[str]) -> str:
     return text if text.isascii() else "".join([f"{len(part.encode())}:{part}" for part in parts])
 
 
-def _digest(text: str) -> str:
-    return blake2b(text.encode(), digest_size=16).hexdigest()
+def _digest(begun: blake2b, text: str) -> str:
+    """The hash of what `begun` holds and a text after it; a copy takes two thirds of the time of a new one."""
+    whole = begun.copy()
+    whole.update(text.encode())
+    return whole.hexdigest()
 
 
 def _flat(messages: Sequence[Mapping[str, str]]) -> list[str]:

@@ -15,10 +15,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from pairs.errors import BadRow
-from pairs.schema import Medium
+from pairs.schema import MAX_BYTES, Medium
 
 MAX_PIXELS = 50_000_000
-MAX_BYTES = 64 << 20
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 KEPT_AS_IS = ("JPEG", "PNG", "WEBP", "GIF")  # what browsers and `datasets` show
 _PRIVATE = ("exif", "xmp", "XML:com.adobe.xmp", "photoshop", "comment", "Raw profile type exif")

@@ -22,7 +22,9 @@ Known = dict[tuple[str, ...], Any]
 
 MAX_TURNS = 1_000  # of one conversation
 MAX_MEDIA = 256  # of one pair
+MAX_BYTES = 64 << 20  # of one picture
 ROLES = ("system", "user", "assistant", "tool")
+_FRAMED_ROLES = {role: framed((role,)) for role in ROLES}
 MODALITIES = ("text", "image", "multi_image", "video", "audio", "to_image", "to_video")
 LABEL_SOURCES = ("human", "model", "rule", "implicit", "constructed")
 IMAGE_MARK = "<image>"
@@ -139,19 +141,18 @@ def _conversation(value: object, column: str, role: str, known: Known | None) ->
     A bare text is one message of `role`.
     """
     if type(value) is not str:
-        parts = _messages(value, column)
-    elif known is None:
-        parts = [role, canonical_text(value, column)]
-    else:
-        found = known.get((role, value))
-        if found is None:
-            parts = [role, canonical_text(value, column)]
-            found = known[role, value] = parts, framed(parts)
-        return found
-    return parts, framed(parts)
+        return _messages(value, column)
+    found = None if known is None else known.get((role, value))
+    if found is None:
+        text = canonical_text(value, column)
+        size = len(text) if text.isascii() else len(text.encode())
+        found = [role, text], f"{_FRAMED_ROLES[role]}{size}:{text}"
+        if known is not None:
+            known[role, value] = found
+    return found
 
 
-def _messages(value: object, column: str) -> list[str]:
+def _messages(value: object, column: str) -> tuple[list[str], str]:
     if type(value) is not list and (not isinstance(value, Sequence) or isinstance(value, bytes | str)):
         raise BadRow(f"{column}_not_text", f"{column} is {shown(value)}, expected a text or messages")
     if not value:
@@ -159,6 +160,7 @@ def _messages(value: object, column: str) -> list[str]:
     if len(value) > MAX_TURNS:
         raise BadRow(f"{column}_too_many_turns", f"{len(value)} turns, at most {MAX_TURNS}")
     parts: list[str] = []
+    texts: list[str] = []
     for message in value:
         mapping = type(message) is dict or isinstance(message, Mapping)
         if not mapping or (spoken := message.get("role")) not in ROLES:
@@ -166,8 +168,11 @@ def _messages(value: object, column: str) -> list[str]:
                 f"{column}_not_messages",
                 f"{shown(message)}, expected a role of {', '.join(ROLES)} and content",
             )
-        parts += spoken, canonical_text(message.get("content"), column)
-    return parts
+        content = canonical_text(message.get("content"), column)
+        parts += spoken, content
+        size = len(content) if content.isascii() else len(content.encode())
+        texts.append(f"{_FRAMED_ROLES[spoken]}{size}:{content}")
+    return parts, "".join(texts)
 
 
 def _modality(pair: Pair) -> str:
@@ -226,12 +231,13 @@ def canonical_values(
     if media_ids or IMAGE_MARK in prompt_text:
         prompt = _marked(prompt, len(media_ids))
         prompt_text = framed(prompt)
-    if not (chosen_media_ids or any(chosen[1::2])) or not (rejected_media_ids or any(rejected[1::2])):
-        column = "rejected" if chosen_media_ids or any(chosen[1::2]) else "chosen"
-        raise SetAside("empty_completion", f"{column} is empty")
+    if not (chosen[1] or chosen_media_ids or any(chosen[3::2])):
+        raise SetAside("empty_completion", "chosen is empty")
+    if not (rejected[1] or rejected_media_ids or any(rejected[3::2])):
+        raise SetAside("empty_completion", "rejected is empty")
     if chosen_text == rejected_text and chosen_media_ids == rejected_media_ids:
         raise SetAside("identical_completions", "chosen and rejected are the same")
-    if not (media_ids or any(prompt[1::2])):
+    if not (prompt[1] or media_ids or any(prompt[3::2])):
         raise BadRow("prompt_empty", "the prompt has neither text nor picture")
     criterion = recurring_text(pair.criterion, "criterion")
     of_prompt, of_chosen, of_rejected = _ids(

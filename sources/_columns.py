@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, chain
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from pairs.schema import CONTENT, PAIRS, TWOS
@@ -32,16 +32,27 @@ def table(records: Sequence[tuple[Any, ...]], constant: Mapping[str, str], schem
 
 def _column(values: Sequence[Any], field: pa.Field) -> pa.Array:
     if not pa.types.is_list(field.type):
-        return pa.array(values, field.type)
+        return _flat(values, field.type)
     flat = list(chain.from_iterable(values))
-    offsets = np.zeros(len(values) + 1, dtype=np.int32)
-    np.cumsum(np.fromiter(map(len, values), np.int32, len(values)), out=offsets[1:])
+    sizes: Iterable[int] = map(len, values)
     if field.name not in TWOS:
         items = pa.array(flat, field.type.value_type)
     else:
-        offsets //= 2
+        sizes = [size // 2 for size in sizes]
         inner = list(field.type.value_type)
         items = pa.StructArray.from_arrays(
-            [pa.array(flat[place::2], each.type) for place, each in enumerate(inner)], fields=inner
+            [_flat(flat[place::2], each.type) for place, each in enumerate(inner)], fields=inner
         )
-    return pa.ListArray.from_arrays(pa.array(offsets), items, type=field.type)
+    offsets = pa.py_buffer(array("i", accumulate(sizes, initial=0)))
+    starts = pa.Array.from_buffers(pa.int32(), len(values) + 1, [None, offsets])
+    return pa.ListArray.from_arrays(starts, items, type=field.type)
+
+
+def _flat(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Single values; one text or null that all rows hold, as in most columns, is taken once."""
+    first = values[0] if values else 0
+    if first is None and values.count(None) == len(values):
+        return pa.nulls(len(values), kind)
+    if type(first) is str and values.count(first) == len(values):
+        return pa.repeat(first, len(values))
+    return pa.array(values, kind)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from pairs.errors import BadRow, SetAside, shown
-from pairs.media import check_image
 from pairs.schema import Known, Medium, Pair, canonical_values
 from sources._media import MediaFinder
 from sources._source import PairsOf, Row, Source
@@ -79,6 +78,8 @@ class Converter:
         data = self._finder.read(value)
         medium = self._checked.get(data)
         if medium is None:
+            from pairs.media import check_image  # with PIL and numpy, which texts can do without
+
             medium = self._checked[data] = check_image(data)
             if len(self._checked) > _REMEMBERED:
                 self._checked.popitem(last=False)

@@ -11,6 +11,8 @@ import zlib
 from bisect import bisect_right
 from typing import IO, Any
 
+from zlib_ng import zlib_ng  # the same stream in half the time
+
 _PACKED = 64 << 10  # bytes of input at a time
 _PLAIN = 256 << 10  # bytes of output at a time, whatever the input says it holds
 _GZIP = 31  # a window of 32 KB, and a gzip header and checksum around each member
@@ -77,7 +79,10 @@ class _Inflated(io.RawIOBase):
         while self._member or self._begin():
             packed = self._rest or self._member.unconsumed_tail or self._file.read(_PACKED)
             self._rest = b""
-            plain = self._member.decompress(packed, _PLAIN)
+            try:
+                plain = self._member.decompress(packed, _PLAIN)
+            except zlib_ng.error as error:
+                raise zlib.error(str(error)) from None
             if self._member.eof:
                 self._rest, self._member = self._member.unused_data.lstrip(b"\0"), None
             elif not packed and not plain:
@@ -98,7 +103,7 @@ class _Inflated(io.RawIOBase):
             if not packed:
                 return False
             self._rest = packed.lstrip(b"\0") if self._start or self._plain else packed
-        self._member = zlib.decompressobj(_GZIP)
+        self._member = zlib_ng.decompressobj(_GZIP)
         return True
 
     def close(self) -> None:

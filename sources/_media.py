@@ -13,7 +13,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from pairs.errors import BadRow, SourceChanged, shown
-from pairs.media import MAX_BYTES
+from pairs.schema import MAX_BYTES
 from sources._archives import SUFFIXES, Archive, open_archive
 
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pairs.ids
-import pairs.media
 import pairs.schema
 import pairs.values
 import sources
@@ -114,6 +113,8 @@ def _summaries(
         yield from _read_here(task, source, root, files, limit, progress)
         return
     with Workers(task, workers, progress) as processes:
+        import deltalake  # noqa: F401 - needed at the end, loaded while the processes start
+
         large = [two for two in files if may_divide(root, two[1], source.format, source.group_by)]
         divided = dict(zip(large, processes.divide(large), strict=True))
         yield from processes.read(list(units(_pieces(files, divided), root)))
@@ -177,7 +178,7 @@ def _fingerprint(module: ModuleType, root: Root, limit: int | None) -> str:
 
 def _code(module: ModuleType) -> list[Path]:
     """The files that decide what a native row becomes: the source, what it borrows from others, the machinery."""
-    modules = {each.__name__: each for each in (pairs.ids, pairs.values, pairs.schema, pairs.media)}
+    modules: dict[str, ModuleType] = {each.__name__: each for each in (pairs.ids, pairs.values, pairs.schema)}
     waiting = [module]
     while waiting:
         one = waiting.pop()
@@ -192,4 +193,5 @@ def _code(module: ModuleType) -> list[Path]:
             ):
                 waiting.append(sys.modules[name])
     files = {Path(one.__file__) for one in modules.values() if one.__file__}
+    files.add(Path(str(pairs.schema.__file__)).with_name("media.py"))  # which only pictures load
     return sorted(files | set(Path(str(sources.__file__)).parent.glob("_*.py")))

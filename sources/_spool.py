@@ -83,15 +83,14 @@ class Spool:
         if records:
             self._rows.extend([summary.rows] * len(records))
             self._pairs += records
-            summary.offered += len(records)
             if len(self._pairs) >= _BATCH:
                 self._flush()
+        else:
+            summary.without += 1
+            summary.broken += findings[0].kind == "broken"
         summary.rows += 1
         for position, finding in enumerate(findings):
             self._aside(split, place, finding, whole_row=not records and position == 0)
-        if not records:
-            summary.without += 1
-            summary.broken += findings[0].kind == "broken"
 
     def _aside(self, split: str, place: str, finding: BadRow, *, whole_row: bool) -> None:
         detail = storable(finding.detail)
@@ -106,6 +105,7 @@ class Spool:
             self._pair_writer.write_table(table(self._pairs, self._constant, PART))
         if self._bad_rows:
             self._bad_writer.write_table(pa.Table.from_pylist(self._bad_rows, BAD_ROWS))
+        self.summary.offered += len(self._pairs)
         with (self._folder / "ids").open("ab") as file:
             file.write(bytes.fromhex("".join([record[0] for record in self._pairs])))
         with (self._folder / "rows").open("ab") as file:

@@ -13,6 +13,7 @@ import os
 import resource
 import sys
 from dataclasses import asdict
+from types import ModuleType
 from typing import Any
 
 MEMORY_LIMIT = 8 << 30  # bytes of address space; a worker that needs more ends with an error
@@ -23,9 +24,7 @@ def main() -> None:
     os.dup2(2, 1)  # what an adapter prints must not pass for an answer
     _limit_memory()
     first = json.loads(sys.stdin.readline())
-    import pyarrow as pa
-
-    _look_for_pandas_in_vain()
+    pa = _arrow()
     import sources
     from pairs.errors import PrefmillError
     from sources._units import Piece
@@ -57,19 +56,20 @@ def main() -> None:
             )
 
 
-def _look_for_pandas_in_vain() -> None:
-    """Let Arrow believe that there is no pandas, which its first array would import: a third of a second."""
+def _arrow() -> ModuleType:
+    """Arrow, believing that there are no numpy and no pandas: it would load both, for a third of a second."""
+    sys.meta_path.insert(0, _Alone)
     import pyarrow as pa
 
-    sys.meta_path.insert(0, _NoPandas)
-    pa.array([])
-    sys.meta_path.remove(_NoPandas)
+    pa.array([])  # looks for pandas
+    sys.meta_path.remove(_Alone)
+    return pa
 
 
-class _NoPandas:
+class _Alone:
     @staticmethod
     def find_spec(name: str, *_: object) -> None:
-        if name == "pandas":
+        if name in ("numpy", "pandas"):
             raise ImportError(name)
 
 

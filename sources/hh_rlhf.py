@@ -30,6 +30,7 @@ source = Source(
     },
 )
 
+_MARKERS = "\n\nHuman:", "\n\nAssistant:"
 _MARKER = re.compile(r"\n\n(Human|Assistant):(?: |\Z)")
 _ROLES = {"Human": "user", "Assistant": "assistant"}
 
@@ -42,7 +43,7 @@ def pairs(row: Row) -> Iterator[Pair]:
     if chosen[:-2] != rejected[:-2]:
         turns = len(chosen) // 2, len(rejected) // 2
         raise SetAside("prompts_differ", f"{turns[0]} and {turns[1]} turns that differ before the last")
-    if set(chosen[::4]) != {"Human"} or set(chosen[2::4]) != {"Assistant"}:
+    if chosen[::2] != ["Human", "Assistant"] * (len(chosen) // 4):
         raise SetAside("turns_do_not_alternate", "one side speaks twice in a row")
     folder = row["_file"].partition("/")[0]
     yield Pair(
@@ -60,12 +61,13 @@ def pairs(row: Row) -> Iterator[Pair]:
 def _other_reply(row: Row, chosen: list[str]) -> list[str] | None:
     """The parts of `rejected` if, as in nearly all rows, only the last reply differs; else None."""
     rejected, reply = row["rejected"], chosen[-1]
-    before = row["chosen"][: -len(reply)]
-    if not reply or not isinstance(rejected, str) or not rejected.startswith(before):
+    shared = len(row["chosen"]) - len(reply)
+    if not reply or not isinstance(rejected, str) or rejected[:shared] != row["chosen"][:shared]:
         return None
-    if _MARKER.search(rejected, len(before)):
+    other = rejected[shared:]
+    if _MARKERS[0] in other or _MARKERS[1] in other:
         return None
-    return [*chosen[:-1], rejected[len(before) :]]
+    return [*chosen[:-1], other]
 
 
 def _parts(dialogue: str) -> list[str]:
