@@ -1,4 +1,4 @@
-"""Archives of pictures read in place: zip, zip split into parts, tar and tar.gz. Nothing is unpacked to disk.
+"""Archives of pictures read in place: zip, zip in parts or volumes, tar and tar.gz. Nothing is unpacked to disk.
 
 Only regular members count; links and devices are as if they were not there. A member's name is looked up, never
 used as a path, so a name that points out of the archive leads nowhere.
@@ -11,16 +11,15 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import accumulate
 from typing import IO, Protocol, TypeVar
 
 import fsspec
 
 from pairs.errors import BadRow, SourceChanged
-from pairs.media import MAX_BYTES
+from pairs.schema import MAX_BYTES
 from sources._inflate import inflated
+from sources._volumes import Volumes, parts, zip_of_volumes
 
 MAX_MEMBERS = 5_000_000
 SUFFIXES = (".zip", ".tar", ".tgz")
@@ -35,31 +34,31 @@ class Archive(Protocol):
 
 
 def open_archive(fs: fsspec.AbstractFileSystem, full: str) -> Archive | None:
-    """The archive at a path, or in parts beside it (name.zip_aa, name.zip_ab, ...); None when neither is there."""
+    """The archive at a path, in parts (name.zip_aa or name.zip.001, ...) or in volumes (name.z01, ..., name.zip);
+    None when there is none.
+    """
     if full.endswith(_PACKED):
         if not fs.isfile(full):
             return None
         raise SourceChanged(f"{full} can only be read from its start; unpack it beside itself and move it away")
-    parts = (
-        [full] if fs.isfile(full) else sorted(fs.glob(f"{full}_[a-z][a-z]") + fs.glob(f"{full}.[0-9][0-9][0-9]"))
-    )
-    if fs.exists(full.removesuffix(".zip") + ".z01"):
-        raise SourceChanged(f"{full} spans several volumes; join them: zip --split-size 0 {full} --out joined.zip")
-    if not parts:
+    files = parts(fs, full)
+    if not files:
         return None
     try:
-        opened = fs.open(full, "rb") if parts == [full] else io.BufferedReader(_Joined(fs, parts), 1 << 16)
+        if len(files) > 1 and files[-1] == full:
+            return _Zip(zip_of_volumes(Volumes(fs, files), full), full)
+        opened = fs.open(full, "rb") if files == [full] else io.BufferedReader(Volumes(fs, files), 1 << 16)
         if full.endswith(_GZIP):
             return _Tar(inflated(opened), full)
-        return _Tar(opened, full) if full.endswith(".tar") else _Zip(opened, full)
+        return _Tar(opened, full) if full.endswith(".tar") else _Zip(zipfile.ZipFile(opened), full)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         raise SourceChanged(f"{full}: {error}; download it again") from None
 
 
 class _Zip:
-    def __init__(self, opened: IO[bytes], name: str) -> None:
+    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self._name = name
-        self._archive = zipfile.ZipFile(opened)
+        self._archive = archive
         regular = [info for info in self._archive.infolist() if _regular(info)]
         self._members = _by_name(((info.filename, info) for info in regular), name)
 
@@ -123,35 +122,3 @@ def _by_name(members: Iterator[tuple[str, _Member]], archive: str) -> dict[str, 
 def _check_size(path: str, size: int) -> None:
     if size > MAX_BYTES:
         raise BadRow("image_size", f"{path} has {size} bytes, at most {MAX_BYTES}")
-
-
-class _Joined(io.RawIOBase):
-    """Several files one after the other, as one that can seek."""
-
-    def __init__(self, fs: fsspec.AbstractFileSystem, parts: list[str]) -> None:
-        self._files = [fs.open(part, "rb") for part in parts]
-        self._starts = list(accumulate((int(fs.size(part)) for part in parts), initial=0))
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._starts[-1]}[whence]
-        if base + offset < 0:
-            raise OSError("seek before the start")
-        self._at = base + offset
-        return self._at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        if self._at >= self._starts[-1]:
-            return 0
-        part = bisect_right(self._starts, self._at) - 1
-        self._files[part].seek(self._at - self._starts[part])
-        data = self._files[part].read(min(len(buffer), self._starts[part + 1] - self._at))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)

@@ -341,13 +341,6 @@ def test_a_packed_tar_in_several_parts_padded_or_cut(native):
         finder(native, "cut.tar.gz").read("a.bin")
 
 
-def test_volumes_of_a_zip_are_refused_with_advice(native):
-    (native / "pictures.z01").write_bytes(b"PK")
-    (native / "pictures.zip").write_bytes(b"PK")
-    with pytest.raises(SourceChanged, match="join them"):
-        finder(native, "pictures.zip").read("a.png")
-
-
 def test_damaged_archives_are_refused_or_cost_the_row(native):
     import fsspec
 
