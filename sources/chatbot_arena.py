@@ -47,7 +47,7 @@ source = Source(
     },
 )
 
-_FACTS = ("question_id", "judge", "anony", "tstamp", "openai_moderation", "toxic_chat_tag")
+_FACTS = ("question_id", "judge", "turn", "anony", "tstamp", "openai_moderation", "toxic_chat_tag")
 
 
 def pairs(row: Row) -> Iterator[Pair]:

@@ -2,8 +2,8 @@
 
 98,000 train and 2,000 test rows. https://huggingface.co/datasets/Magpie-Align/Magpie-Pro-DPO-100K-v0.1, Llama 3
 licence. The reward model ArmoRM scored the answers, so training on this set copies ArmoRM; the margin is the
-difference of its scores, found by looking the two replies up among `responses`. The three other answers are not
-kept.
+difference of its scores, found by looking the two replies up among `responses`. The three other answers are no
+pairs of this set; they stay in `extra` with their scores.
 """
 
 from collections.abc import Iterator
@@ -62,7 +62,8 @@ def pairs(row: Row) -> Iterator[Pair]:
     prompt, chosen, rejected = replies(row["chosen"], row["rejected"])
     rewards = [reward["score"] for reward in row["rewards_armorm"]]
     scores = dict(zip(row["responses"], rewards, strict=True))
-    best, worst = scores.get(chosen[0]["content"]), scores.get(rejected[0]["content"])
+    best_text, worst_text = chosen[0]["content"], rejected[0]["content"]
+    best, worst = scores.get(best_text), scores.get(worst_text)
     yield Pair(
         prompt=prompt,
         chosen=chosen,
@@ -71,5 +72,8 @@ def pairs(row: Row) -> Iterator[Pair]:
         chosen_ratings={"armorm": best},
         rejected_ratings={"armorm": worst},
         category=row["task_category"],
-        extra={fact: row[fact] for fact in _FACTS},
+        extra={
+            "others": [[text, score] for text, score in scores.items() if text not in (best_text, worst_text)],
+            **{fact: row[fact] for fact in _FACTS},
+        },
     )

@@ -76,6 +76,8 @@ def pairs(row: Row) -> Iterator[Pair]:
             "rejected_model": row[f"model_{rejected}"],
             "chosen_uid": row[f"image_{chosen}_uid"],
             "rejected_uid": row[f"image_{rejected}_uid"],
+            "chosen_url": row.get(f"image_{chosen}_url"),
+            "rejected_url": row.get(f"image_{rejected}_url"),
             **{key: row[key] for key in ("created_at", "ranking_id", "user_id", "num_example_per_prompt")},
         },
     )

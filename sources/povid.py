@@ -44,5 +44,5 @@ def pairs(row: Row) -> Iterator[Pair]:
         rejected=rejected,
         images=[PurePosixPath(row["image"]).name],
         criterion="faithfulness",
-        extra={"id": row["id"], "image": row["image"]},
+        extra={"id": row["id"], "image": row["image"], "edited": "rejected"},
     )

@@ -1,6 +1,6 @@
 """Instruction pairs made with Llama 3.1 for a book's DPO chapter: a politer answer is chosen.
 
-1,100 rows. `output` repeats one of the two sides, so it is no third completion; 6 rows have equal sides.
+1,100 rows. `output` repeats one of the two sides, of which the other is an edit; 6 rows have equal sides.
 https://github.com/rasbt/LLMs-from-scratch (ch07/04_preference-tuning-with-dpo)
 """
 
@@ -27,8 +27,10 @@ source = Source(
 
 
 def pairs(row: Row) -> Iterator[Pair]:
+    edited = [side for side in ("chosen", "rejected") if row[side] != row["output"]]
     yield Pair(
         prompt=row["instruction"] + "\n\n" + row["input"],
         chosen=row["chosen"],
         rejected=row["rejected"],
+        extra={"edited": edited[0]} if len(edited) == 1 else {"output": row["output"]},
     )

@@ -62,6 +62,7 @@ def pairs(row: Row) -> Iterator[Pair]:
                     "rejected_positions": rejected_positions,
                     "num_correct": len(right),
                     "num_incorrect": len(wrong),
+                    "total_completions": row.get("total_completions"),
                     "models": row.get("models"),
                     "additional_metadata": row.get("additional_metadata"),
                 },

@@ -47,9 +47,10 @@ def pairs(row: Row) -> Iterator[Pair]:
         criterion="faithfulness",
         category=origin.get("type"),
         extra={
+            "ds_name": row["ds_name"],
             "idx": row["idx"],
             "origin_dataset": row["origin_dataset"],
-            "origin_split": origin or row["origin_split"],
+            "origin_split": row["origin_split"],
             "image_path": row["image_path"],
         },
     )

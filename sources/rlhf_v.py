@@ -44,5 +44,8 @@ def pairs(row: Row) -> Iterator[Pair]:
         rejected=texts["rejected"],
         images=[image_bytes(row["image"])],
         criterion="faithfulness",
-        extra={key: row[key] for key in ("idx", "origin_dataset", "origin_split", "image_path")},
+        extra={
+            "edited": "chosen",
+            **{key: row[key] for key in ("ds_name", "idx", "origin_dataset", "origin_split", "image_path")},
+        },
     )

@@ -57,6 +57,7 @@ def pairs(row: Row) -> Iterator[Pair]:
         category=info["subreddit"] or info["site"],
         extra={
             "group": info["id"],
+            "site": info["site"],
             "chosen": {"policy": chosen["policy"], "note": chosen["note"]},
             "rejected": {"policy": rejected["policy"], "note": rejected["note"]},
             "worker": row["worker"],

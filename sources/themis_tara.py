@@ -64,5 +64,7 @@ def pairs(row: Row) -> Iterator[Pair]:
             "chosen_actions": chosen["actions"],
             "rejected_actions": rejected["actions"],
             "rejected_explanation": rejected["score_agent"]["explanation"],
+            "chosen_agent_score": chosen["score_agent"]["score"],
+            "rejected_agent_score": rejected["score_agent"]["score"],
         },
     )

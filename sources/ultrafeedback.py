@@ -64,6 +64,7 @@ def pairs(row: Row) -> Iterator[Pair | SetAside]:
     column = "overall_score"
     if any(completion.get(column) is None for completion in completions):
         column = "fine-grained_score"
+    told = {(completion["model"], completion["response"]): _told(completion) for completion in completions}
     for found in ranked([_rated(completion, column) for completion in completions]):
         if isinstance(found, SetAside):
             yield found
@@ -78,8 +79,25 @@ def pairs(row: Row) -> Iterator[Pair | SetAside]:
             rejected_ratings=rejected.ratings,
             category=row["source"],
             reference="\n".join(answer for answer in row["correct_answers"] if answer != "None"),
-            extra={"chosen_model": chosen.model, "rejected_model": rejected.model, "score": column},
+            extra={
+                "chosen_model": chosen.model,
+                "rejected_model": rejected.model,
+                "score": column,
+                "chosen": told[chosen.model, chosen.completion],
+                "rejected": told[rejected.model, rejected.completion],
+                "incorrect_answers": [answer for answer in row["incorrect_answers"] if answer != "None"],
+            },
         )
+
+
+def _told(completion: Row) -> Row:
+    """What was said of a completion and to its model, beside the numbers."""
+    reasons = {
+        aspect: {key: value for key, value in judged.items() if key != "Rating"}
+        for aspect, judged in completion["annotations"].items()
+    }
+    kept = ("principle", "custom_system_prompt", "critique", "overall_score", "fine-grained_score")
+    return {"annotations": reasons, **{key: completion.get(key) for key in kept}}
 
 
 def _rated(completion: Row, column: str) -> Rated:

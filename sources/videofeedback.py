@@ -76,5 +76,10 @@ def pairs(row: Row) -> Iterator[Pair | SetAside]:
                 rejected_images=list(rejected["images"]),
                 criterion=scale,
                 source_margin=abs(a - b),
-                extra={"chosen_id": chosen["id"], "rejected_id": rejected["id"]},
+                extra={
+                    "chosen_id": chosen["id"],
+                    "rejected_id": rejected["id"],
+                    "chosen_link": chosen.get("video link"),
+                    "rejected_link": rejected.get("video link"),
+                },
             )

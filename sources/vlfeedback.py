@@ -58,6 +58,7 @@ def pairs(row: Row) -> Iterator[Pair | SetAside]:
     if isinstance(completions, dict):
         cells = zip(*completions.values(), strict=True)
         completions = [dict(zip(completions, values, strict=True)) for values in cells]
+    reasons = {(answer["model"], answer["response"]): _reasons(answer) for answer in completions}
     for found in ranked([_rated(completion) for completion in completions]):
         if isinstance(found, SetAside):
             yield found
@@ -71,8 +72,18 @@ def pairs(row: Row) -> Iterator[Pair | SetAside]:
             source_margin=difference,
             chosen_ratings=chosen.ratings,
             rejected_ratings=rejected.ratings,
-            extra={"id": row["id"], "chosen_model": chosen.model, "rejected_model": rejected.model},
+            extra={
+                "id": row["id"],
+                "chosen_model": chosen.model,
+                "rejected_model": rejected.model,
+                "chosen_rationales": reasons[chosen.model, chosen.completion],
+                "rejected_rationales": reasons[rejected.model, rejected.completion],
+            },
         )
+
+
+def _reasons(completion: Row) -> dict[str, str | None]:
+    return {aspect: judged.get("Rationale") for aspect, judged in completion["annotations"].items()}
 
 
 def _rated(completion: Row) -> Rated:
