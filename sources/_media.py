@@ -59,7 +59,7 @@ class MediaFinder:
             full = f"{self._root}/{place}"
             archive = open_archive(self._fs, full)
             if archive is None and not self._fs.isdir(_folder(full)):
-                raise SourceChanged(f"{full} is not there; this source's pictures lie in it")
+                raise SourceChanged(f"{full} is not there; this source's pictures lie in it: download it to there")
             self._archives[place] = archive
         found = self._archives[place]
         return None if found is None else found.read(path)

@@ -10,15 +10,19 @@ from pathlib import Path
 
 import fsspec
 
-from pairs.errors import SourceChanged, Unavailable
+from pairs.errors import PrefmillError, SourceChanged, Unavailable, shown
 from pairs.store import Store
 from sources._source import Source
 
 DEMO = "demo://"
+_NAMED = 5  # files and folders that a message names
+_LOOKED_INTO = 50  # folders in which files of another depth are looked for
 _FAULTS = (
     ("botocore.exceptions", "BotoCoreError"),
     ("botocore.exceptions", "ClientError"),
     ("aiohttp", "ClientError"),
+    ("httpx", "HTTPError"),
+    ("httpx2", "HTTPError"),
 )
 
 
@@ -63,15 +67,21 @@ def find(source: Source, name: str, store: Store, path: str | None, splits: Sequ
     except network_faults() as error:
         if isinstance(error, FileNotFoundError):
             raise SourceChanged(f"{name}: {url} is not there; give the folder of its files as `path`") from None
-        raise Unavailable(f"{name}: {url} does not answer: {type(error).__name__}: {error}") from error
+        said = f"{type(error).__name__}: {shown(str(error), 160)}"
+        raise Unavailable(
+            f"{name}: {url} does not answer: {said}; or give the folder of its files as `path`"
+        ) from error
+    except (ValueError, ImportError) as error:
+        raise PrefmillError(
+            f"{name}: {url} cannot be opened: {error}; expected a folder, s3://, hf:// ..."
+        ) from None
     if not splits and any(files.values()):  # a copy of some of a benchmark's splits is fine
         files = {split: found for split, found in files.items() if found}
     if not any(files.values()) and not fs.exists(root):
         raise SourceChanged(f"{name}: {url} is not there; give the folder of its files as `path`")
     for split, found in files.items():
         if not found:
-            patterns = ", ".join(source.files[split])
-            raise SourceChanged(f"{name}: no file for split {split!r} below {url}, expected {patterns}")
+            raise SourceChanged(f"{name}: {_without_files(fs, root.rstrip('/'), source, split)}")
     start = len(root.rstrip("/")) + 1
     sizes = [f"{file[start:]} {info.get('size')}" for file, info in facts]
     times = [f"{info.get('mtime')} {info.get('ETag')} {info.get('LastModified')}" for _, info in facts]
@@ -79,6 +89,27 @@ def find(source: Source, name: str, store: Store, path: str | None, splits: Sequ
     state = _hash([revision, *sizes, *times])
     in_bytes = {file: int(info.get("size") or 0) for file, info in facts}
     return Root(fs, root.rstrip("/"), url, revision, files, state, in_bytes)
+
+
+def _without_files(fs: fsspec.AbstractFileSystem, root: str, source: Source, split: str) -> str:
+    """What to say of a place that has no file for a split: what is there, and where the files might be."""
+    patterns = source.files[split]
+    if fs.isfile(root):
+        return f"{root} is a file, expected the folder that holds {', '.join(patterns)}"
+    held = sorted(fs.ls(root, detail=False))
+    names = ", ".join(path.rstrip("/").rpartition("/")[2] for path in held[:_NAMED])
+    seen = f"it holds {names}{', ...' if len(held) > _NAMED else ''}" if held else "it is empty"
+    said = f"no file for split {split!r} in {root}, expected {', '.join(patterns)}; {seen}"
+    others = [other for other in source.files if matches(fs, root, source.files[other])]
+    if others:
+        return f"{said}; it has files of split {others[0]!r}: choose that split"
+    within = [f"{root}/{source.folder}", *held[:_LOOKED_INTO]]
+    found = next((path for path in within if matches(fs, path.rstrip("/"), patterns)), None)
+    return (
+        f"{said}; such files are in {found}: give that folder"
+        if found
+        else f"{said}; give the folder of its files"
+    )
 
 
 def network_faults() -> tuple[type[Exception], ...]:
@@ -135,7 +166,7 @@ def _newest(repo: str) -> str:
 
     try:
         return str(HfApi().dataset_info(repo).sha)
-    except (HfHubHTTPError, OSError) as error:
+    except (HfHubHTTPError, *network_faults()) as error:
         raise Unavailable(
             f"{repo}: the hub does not answer ({type(error).__name__}); give the folder of its files as `path`"
         ) from error
