@@ -4,7 +4,8 @@ Two prompts fall into one group when they show the same pictures, and the words 
 agree whatever the case, the punctuation and the spacing, or nearly: from 20 words on, when they share four
 fifths of their five-word shingles and all numbers and names (words that have a capital inside a sentence).
 Replies inside the prompt do not count: a dialogue that went another way after the same questions is still the
-same task.
+same task. Pairs of one source that it gives one `group` (in `extra`: the tree of a step, the post of a comment)
+are together as well, whatever their prompts say.
 
 A group's id is the least among its prompts' own ids, which are hashes of words and pictures. So a new prompt
 moves no group but the ones that it is near to: it renames a group of k prompts in one case of k + 1, and where
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from filters._near_prompts import FEWEST, NearPrompts
 from filters._pair_texts import slices, text
+from filters._told_groups import NAMED, joined
 from pairs.schema import IMAGE_MARK
 
 SIGNAL = pa.schema(
@@ -31,13 +33,22 @@ _KEPT = r"\p{Lu}[\p{L}\p{N}]*|\p{N}+"
 
 
 def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
-    """Reads the pairs twice: in batches for the prompts that are near, then for the ids."""
+    """Reads the pairs three times: in batches for the prompts that are near, for the groups that sources name, and
+    for the ids.
+    """
     # The texts leave the stream before rows are compared: only ids are held in memory.
     prompt = pl.struct("prompt_id", "prompt", "media_ids")
     group_id = prompt.map_batches(_group_ids, return_dtype=pl.String, is_elementwise=True)
     own = pairs.select("pair_id", group_id.alias("group_id")).unique()
     near = _near(pairs).lazy()
-    return own.join(near, on="group_id", how="left").select("pair_id", group_id=pl.coalesce("first", "group_id"))
+    told = pairs.filter(NAMED).select("source", "extra", group_id.alias("group_id"))
+    return _moved(_moved(own, near), joined(_moved(told, near)).lazy())
+
+
+def _moved(rows: pl.LazyFrame, groups: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows with the group that theirs belongs to, of `group_id` and `first`, where it belongs to one."""
+    found = rows.join(groups, on="group_id", how="left")
+    return found.with_columns(group_id=pl.coalesce("first", "group_id")).drop("first")
 
 
 def _near(pairs: pl.LazyFrame) -> pl.DataFrame:

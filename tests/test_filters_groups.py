@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import polars as pl
 import pytest
 from filter_frames import pairs
@@ -129,3 +131,44 @@ def test_the_order_of_rows_and_the_size_of_batches_change_no_group(monkeypatch):
     for seed in (1, 2):
         mixed = table.sample(fraction=1, shuffle=True, seed=seed)
         assert run_signal("groups", {"pairs": mixed.lazy()}).equals(expected)
+
+
+def grouped(*rows):
+    """The group of each pair of (source, prompt, what the source names as its group or no name)."""
+    table = pairs(*((source, prompt, "yes", "no") for source, prompt, _ in rows))
+    extra = [None if name is None else json.dumps({"id": 7, "group": name}) for _, _, name in rows]
+    table = table.with_columns(extra=pl.Series(extra, dtype=pl.String))
+    found = pl.DataFrame(run_signal("groups", {"pairs": table.lazy()}))
+    return table.join(found, on="pair_id", how="left", maintain_order="left")["group_id"].to_list()
+
+
+def test_what_a_source_names_one_group_is_one_whatever_the_prompts_say():
+    one, other, third, fourth = grouped(
+        ("tree", "Sum 3 and 4", "a"),
+        ("tree", "Is it eight?", "a"),
+        ("tree", "Is it nine?", "b"),
+        ("tree", "Why?", None),
+    )
+    assert one == other
+    assert len({one, third, fourth}) == 3
+
+
+def test_names_of_two_sources_are_not_one_name_and_null_is_none():
+    assert (
+        len(set(grouped(("x", "Q one", "1"), ("y", "Q two", "1"), ("x", "Q three", None), ("x", "Q four", None))))
+        == 4
+    )
+
+
+def test_names_join_prompts_and_prompts_join_names():
+    rows = [
+        ("x", "Q one", "1"),
+        ("x", "Q two", "1"),
+        ("y", "q two!", "9"),
+        ("y", "Q three", "9"),
+        ("z", "q THREE", None),
+    ]
+    for order in (rows, rows[::-1]):
+        assert len(set(grouped(*order))) == 1
+    assert len(set(grouped(*rows[:1], *rows[2:]))) == 2
+    assert min(grouped(*rows)) in {group_of(prompt) for _, prompt, _ in rows}, "one of their own ids"
