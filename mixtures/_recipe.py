@@ -208,15 +208,17 @@ class _Reader:
                         self.wrong(f"rules.{rule}.{key} names no source {name!r}{_nearest(name, sources)}")
 
     def fill(self, name: str, source: SourceRecipe) -> SourceRecipe:
-        """The source with `${VARIABLE}`s of its path replaced from the environment."""
-        if source.path is None:
-            return source
-        for variable in _VARIABLE.findall(source.path):
-            if not os.environ.get(variable) and variable not in self._unset:
-                self._unset.add(variable)  # one line for each, however many sources lie there
-                self.wrong(f"sources.{name}.path needs the environment variable {variable}; set it to a folder")
-        path = _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), source.path)
-        return source.model_copy(update={"path": path})
+        """The source with `${VARIABLE}`s of its places replaced from the environment."""
+        places = {key: value for key in ("path", "pictures") if (value := getattr(source, key)) is not None}
+        for key, place in places.items():
+            for variable in _VARIABLE.findall(place):
+                if not os.environ.get(variable) and variable not in self._unset:
+                    self._unset.add(variable)  # one line for each, however many sources lie there
+                    self.wrong(
+                        f"sources.{name}.{key} needs the environment variable {variable}; set it to a folder"
+                    )
+            places[key] = _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), place)
+        return source.model_copy(update=places)
 
 
 def _fields(model: type[BaseModel], above: list[str]) -> list[str]:

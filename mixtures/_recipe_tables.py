@@ -44,6 +44,7 @@ class SourceRecipe(_Table):
     cap: _Count | None = None
     max_copies: _Count | None = None  # instead of the mixture's
     path: str | None = None
+    pictures: str | None = None  # where the pictures that rows name lie, when not beside the files
     splits: Annotated[list[str], Field(min_length=1)] | None = None
     limit: _Count | None = None
     admit_benchmark: bool = False  # a benchmark's pairs enter only by name: what is trained on cannot be tested on

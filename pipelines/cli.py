@@ -93,12 +93,15 @@ def check(
     ] = None,
     split: Annotated[list[str] | None, typer.Option(help="native split, may be repeated; default: train")] = None,
     rows: Annotated[int, typer.Option(min=1, help="native rows to read")] = 1_000,
+    pictures: Annotated[
+        str | None, typer.Option(help="folder, archive or URL of the pictures that rows name, if not beside them")
+    ] = None,
 ) -> None:
     """Read the first rows of a source: show three pairs, what was set aside, and why. The store is not touched."""
     from pipelines import inspect_sources
 
     with _one_line():
-        typer.echo(inspect_sources.check(source, path, split or [], rows))
+        typer.echo(inspect_sources.check(source, path, split or [], rows, pictures))
 
 
 @app.command()

@@ -64,7 +64,7 @@ def ingest(store: Store, recipe: Recipe, name: str) -> Books:
     given = recipe.sources.get(name)
     if given is None:
         return read(store, name)
-    return read(store, name, path=given.path, splits=given.splits, limit=given.limit)
+    return read(store, name, path=given.path, splits=given.splits, limit=given.limit, pictures=given.pictures)
 
 
 def books(store: Store, recipe: Recipe) -> list[Books]:

@@ -22,7 +22,7 @@ from sources._inflate import inflated
 from sources._volumes import Volumes, parts, zip_of_volumes
 
 MAX_MEMBERS = 5_000_000
-SUFFIXES = (".zip", ".tar", ".tgz")
+_SUFFIXES = (".zip", ".tar", ".tgz")
 _Member = TypeVar("_Member")
 _GZIP = (".tar.gz", ".tgz")
 _PACKED = (".tar.zst", ".tar.xz", ".tar.bz2")
@@ -31,6 +31,11 @@ _PACKED = (".tar.zst", ".tar.xz", ".tar.bz2")
 class Archive(Protocol):
     def read(self, path: str) -> bytes | None:
         """The bytes of a member; None when there is none; `BadRow` when it is damaged or too large."""
+
+
+def is_archive(path: str) -> bool:
+    """Whether a path names an archive; so do those that have to be unpacked."""
+    return path.endswith(_SUFFIXES) or ".tar." in path.rpartition("/")[2]
 
 
 def open_archive(fs: fsspec.AbstractFileSystem, full: str) -> Archive | None:

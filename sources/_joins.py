@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 
 import fsspec
 
@@ -21,15 +22,15 @@ class Joins:
         self._joins = joins
         self._tables = {name: _table(fs, root, join, format_) for name, join in joins.items()}
 
-    def joined(self, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
+    def joined(self, rows: Iterator[Row | BadRow], file: str) -> Iterator[Row | BadRow]:
         """Each row with a column per join; a row that names no row, or one of two unlike ones, is broken."""
         for row in rows:
-            yield row if isinstance(row, BadRow) else self._one(row)
+            yield row if isinstance(row, BadRow) else self._one(row, file)
 
-    def _one(self, row: Row) -> Row | BadRow:
+    def _one(self, row: Row, file: str) -> Row | BadRow:
         found: Row = {}
         for name, join in self._joins.items():
-            key = row.get(join.by)
+            key = PurePosixPath(file).name if join.by == "_file" else row.get(join.by)
             rows = self._tables[name].get(str(key), []) if key is not None else []
             if len(rows) != 1:
                 what = "no row" if not rows else "unlike rows"
@@ -47,7 +48,8 @@ def _table(fs: fsspec.AbstractFileSystem, root: str, join: Join, format_: str | 
         for row in native_rows(fs, file, format_):
             if isinstance(row, BadRow) or row.get(join.key) is None:
                 continue  # the row that names it is broken then, and says so
-            rows = table.setdefault(str(row[join.key]), [])
+            key = str(row[join.key])
+            rows = table.setdefault(PurePosixPath(key).name if join.by == "_file" else key, [])
             if row not in rows:
                 rows.append(row)
                 held += 1

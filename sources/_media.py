@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pairs.errors import BadRow, SourceChanged, shown
 from pairs.schema import MAX_BYTES
-from sources._archives import SUFFIXES, Archive, open_archive
+from sources._archives import Archive, is_archive, open_archive
 
 
 class MediaFinder:
@@ -32,7 +32,7 @@ class MediaFinder:
             return value
         path = _inside(value)
         for place in self._places:
-            data = self._from_archive(place, path) if _is_archive(place) else None
+            data = self._from_archive(place, path) if is_archive(place) else None
             if data is None:  # a folder, or an archive that was unpacked beside where it lay
                 data = self._from_folder(posixpath.join(_folder(place), path))
             if data is not None:
@@ -65,13 +65,9 @@ class MediaFinder:
         return None if found is None else found.read(path)
 
 
-def _is_archive(place: str) -> bool:
-    return place.endswith(SUFFIXES) or ".tar." in place
-
-
 def _folder(place: str) -> str:
     """Where an archive is unpacked: beside itself, under its own name."""
-    return place.partition(".tar")[0].removesuffix(".zip").removesuffix(".tgz") if _is_archive(place) else place
+    return place.partition(".tar")[0].removesuffix(".zip").removesuffix(".tgz") if is_archive(place) else place
 
 
 def _really_below(path: str, root: str) -> bool:

@@ -27,6 +27,7 @@ from sources._books import Books
 from sources._root import Root, find
 from sources._scratch import scratch
 from sources._settle import Gathered
+from sources._shelf import Shelf, find_pictures
 from sources._source import Source
 from sources._spool import Summary
 from sources._units import Piece, may_divide, units, weight
@@ -44,20 +45,23 @@ def ingest(
     path: str | None = None,
     splits: Sequence[str] | None = None,
     limit: int | None = None,
+    pictures: str | None = None,
     workers: int | None = None,
 ) -> Books:
     """Read one source into the store, replacing what it held of it; returns its books.
 
-    `path` is a folder or fsspec URL that holds the source's native files instead of the hub; `limit` stops after
-    so many native rows. `workers` is how many processes read, by default one for each core, and none for small
-    files; it changes no row. Nothing is read when neither files nor code have changed since the last time. Raises
-    `SourceChanged` when columns are missing or too many rows are broken, `PrefmillError` when a reading process
-    dies; the store then stays as it was.
+    `path` is a folder or fsspec URL that holds the source's native files instead of the hub; `pictures` a folder,
+    archive or fsspec URL in which the pictures that rows name are looked up instead of beside the files; `limit`
+    stops after so many native rows. `workers` is how many processes read, by default one for each core, and none
+    for small files; it changes no row. Nothing is read when neither files nor code have changed since the last
+    time. Raises `SourceChanged` when columns are missing or too many rows are broken, `PrefmillError` when a
+    reading process dies; the store then stays as it was.
     """
     module = sources.load(name)
     source: Source = module.source
     root = find(source, name, store, path, splits)
-    fingerprint = _fingerprint(module, root, limit)
+    shelf = find_pictures(name, pictures) if pictures else None
+    fingerprint = _fingerprint(module, root, limit, shelf)
     known = store.facts("pairs", name)
     if known.get("fingerprint") == fingerprint:
         books = Books.from_facts(known)
@@ -66,7 +70,7 @@ def ingest(
     started = time.perf_counter()
     gathered = Gathered(store, Books(name, root.revision, source.licence, size=root.size))
     with scratch(store.path("scratch"), name) as folder:
-        task = Task(name, root.url, root.revision, str(store.root), str(folder))
+        task = Task(name, root.url, root.revision, str(store.root), str(folder), shelf and shelf.url)
         with _progress(name) as progress:
             for unit in _summaries(task, source, root, limit, workers, progress):
                 gathered.add(unit)
@@ -168,9 +172,10 @@ def _refuse_nothing(gathered: Gathered) -> None:
         )
 
 
-def _fingerprint(module: ModuleType, root: Root, limit: int | None) -> str:
+def _fingerprint(module: ModuleType, root: Root, limit: int | None, shelf: Shelf | None) -> str:
     """Hash of all that decides an ingestion: the files, this source's code and the reader's."""
-    blake = hashlib.blake2b(json.dumps([root.state, sorted(root.files), limit]).encode(), digest_size=16)
+    decides = [root.state, sorted(root.files), limit, *([shelf.state] if shelf else [])]
+    blake = hashlib.blake2b(json.dumps(decides).encode(), digest_size=16)
     for file in _code(module):
         blake.update(file.read_bytes())
     return blake.hexdigest()

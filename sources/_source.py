@@ -25,7 +25,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 class Join:
     """Rows of other files, looked up: a row gets the one whose column `key` equals its own column `by`.
 
-    `files` are glob patterns below the root. Keys are compared as text.
+    `files` are glob patterns below the root. Keys are compared as text; `by="_file"` is the name of the row's own
+    file, and compared with the last part of the path in `key`.
     """
 
     files: tuple[str, ...]

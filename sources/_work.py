@@ -15,6 +15,7 @@ from sources._convert import Converter
 from sources._files import grouped, native_rows
 from sources._joins import Joins
 from sources._media import MediaFinder
+from sources._shelf import on_shelf
 from sources._source import Row, Source
 from sources._spool import Spool, Summary
 from sources._units import Piece, divide
@@ -33,6 +34,7 @@ class Task:
     revision: str
     store: str
     scratch: str
+    pictures: str | None = None  # where rows' pictures are looked up instead of beside the files
 
 
 class Reader:
@@ -46,7 +48,10 @@ class Reader:
         self._root = root.rstrip("/")
         joins = self._source.joins
         self._joins = Joins(self._fs, self._root, joins, self._source.format) if joins else None
-        finder = MediaFinder(self._fs, self._root, self._source.media)
+        if task.pictures is None:
+            finder = MediaFinder(self._fs, self._root, self._source.media)
+        else:
+            finder = on_shelf(task.pictures, self._source.media)
         self._converter = Converter(self._source, module.pairs, finder)
         self._store = Store(task.store)
         self._scratch = Path(task.scratch)
@@ -76,7 +81,7 @@ class Reader:
         source, by = self._source, self._source.group_by
         rows = native_rows(self._fs, piece.file, source.format, piece.start, piece.stop, source.header)
         if self._joins:
-            rows = self._joins.joined(rows)
+            rows = self._joins.joined(rows, below)
         for index, row in enumerate(grouped(rows, by) if by else rows, piece.first):
             if limit is not None and summary.rows >= limit:
                 break

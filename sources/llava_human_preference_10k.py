@@ -1,9 +1,10 @@
 """LLaVA-RLHF's human preferences: two answers of one LLaVA about a COCO picture, compared by crowd workers.
 
 Some 9,400 rows in one JSON list. https://huggingface.co/datasets/zhiqings/LLaVA-Human-Preference-10K, Apache-2.0.
-Pictures are not shipped: put those of COCO (2017, train) into the folder train2017. `preference` is 1 or 2, the
-better output. The last turn of `conversations` stands where the outputs go; the turns before it are the prompt.
-Loaders expect that rows may wrap the turns in one more list. What the flag `hallucination` marks is not verified.
+Pictures are not shipped: they are those of COCO (2017, train); name their train2017.zip, or its folder, as the
+mixture's `pictures`. `preference` is 1 or 2, the better output. The last turn of `conversations` stands where the
+outputs go; the turns before it are the prompt. Loaders expect that rows may wrap the turns in one more list. What
+the flag `hallucination` marks is not verified.
 """
 
 from collections.abc import Iterator

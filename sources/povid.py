@@ -1,8 +1,9 @@
 """POVID: answers about COCO pictures, and the same answers with invented objects, relations or counts put in.
 
 17,184 rows in one JSON list. https://huggingface.co/datasets/YiyangAiLab/POVID_preference_data_for_VLLMs, CC BY
-4.0. Rejected repeats chosen but for the injected errors. Pictures are not shipped: put those of COCO (2014,
-train) into the folder train2014; only the file's name in a row's path is used. VL-RewardBench draws on this set.
+4.0. Rejected repeats chosen but for the injected errors. Pictures are not shipped: they are those of COCO (2014,
+train); name their train2014.zip, or its folder, as the mixture's `pictures`. Only the file's name in a row's path
+is used. VL-RewardBench draws on this set.
 """
 
 from collections.abc import Iterator

@@ -30,7 +30,7 @@ def test_every_source_of_the_open_mixture_allows_commercial_use():
 
 
 def test_basereward_holds_the_seven_sets_and_the_benchmarks_it_must_not_contain(monkeypatch):
-    for variable in ("PREFMILL_MMPR", "PREFMILL_POVID"):
+    for variable in ("PREFMILL_MMPR", "PREFMILL_COCO"):
         monkeypatch.setenv(variable, "/somewhere")
     recipe = load_recipe("mixtures/basereward.toml")
     r1_reward = {"mm_rlhf", "rlhf_v", "vlfeedback", "povid", "wildvision_battle"}
@@ -46,7 +46,7 @@ def test_basereward_holds_the_seven_sets_and_the_benchmarks_it_must_not_contain(
 @pytest.mark.parametrize(("name", "code"), [("open", 0), ("demo", 0), ("basereward", 1)])
 def test_a_mixture_gives_its_run_configuration_or_says_what_has_to_be_prepared(name, code, monkeypatch):
     monkeypatch.delenv("PREFMILL_MMPR", raising=False)
-    monkeypatch.delenv("PREFMILL_POVID", raising=False)
+    monkeypatch.delenv("PREFMILL_COCO", raising=False)
     done = CliRunner().invoke(app, ["run-config", f"mixtures/{name}.toml"])
     assert done.exit_code == code
     said = f"path: mixtures/{name}.toml" if code == 0 else "sources.mmpr_v1_2.path needs the environment variable"

@@ -96,8 +96,11 @@ def test_omnialign_takes_question_for_prompt():
 
 
 def test_mmpr_takes_one_picture_several_or_none():
-    assert only("mmpr_v1_2").images == ["geometry_train/train/triangle_31.png"]
-    assert only("mmpr_v1_2", image=["a.png", "b.png"]).images == ["geometry_train/a.png", "geometry_train/b.png"]
+    assert only("mmpr_v1_2").images == ["images/Geometry/train/triangle_31.png"]
+    assert only("mmpr_v1_2", image=["a.png", "b.png"]).images == ["images/Geometry/a.png", "images/Geometry/b.png"]
+    meta = {"root": "s3://somewhere/MMPR-v1.2/images/Geometry/"}
+    assert only("mmpr_v1_2", meta=meta).images == ["images/Geometry/train/triangle_31.png"]
+    assert only("mmpr_v1_2", meta={"root": "Geometry"}).images == ["Geometry/train/triangle_31.png"]
     row = example("mmpr_v1_2")
     del row["image"], row["answer_gt"]
     (pair,) = made("mmpr_v1_2", row)

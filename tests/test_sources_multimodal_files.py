@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from itertools import combinations
@@ -28,11 +29,15 @@ def _layout(name: str, root: Path) -> None:
                 archive.writestr(f"{place}/000417.jpg", PIXELS_PNG)
     elif name == "mmpr_v1_2":
         (root / "annotations").mkdir()
-        (root / "annotations" / "geometry_train.jsonl").write_text(json.dumps(row))
-        (root / "images" / "Geometry" / "train").mkdir(parents=True)
-        (root / "images" / "Geometry" / "train" / "triangle_31.png").write_bytes(PIXELS_PNG)
-        (root / "pictures").mkdir()
-        (root / "pictures" / "geometry_train").symlink_to(root / "images" / "Geometry")
+        native = {key: value for key, value in row.items() if key != "meta"}
+        (root / "annotations" / "geometry_train.jsonl").write_text(json.dumps(native))
+        (root / "meta.json").write_text(json.dumps({row["meta"].pop("_key"): row["meta"]}))
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("images/Geometry/train/triangle_31.png", PIXELS_PNG)
+        half = len(packed.getvalue()) // 2
+        (root / "images.zip_aa").write_bytes(packed.getvalue()[:half])
+        (root / "images.zip_ab").write_bytes(packed.getvalue()[half:])
     elif name == "imagereward_db":
         folder = root / "images" / "train" / "train_1"
         folder.mkdir(parents=True)

@@ -1,0 +1,82 @@
+"""Pictures that lie elsewhere than beside the native files: a folder, an archive, another file system."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+import fsspec
+import pytest
+from test_sources_adapters import example
+
+from pairs.errors import PrefmillError, SourceChanged
+from pipelines import inspect_sources
+from sources._read import ingest
+from sources._shapes import PIXELS_PNG
+
+NAME = "COCO_train2014_000000012345.jpg"
+
+
+@pytest.fixture
+def native(tmp_path):
+    """The published files of POVID, which come without pictures."""
+    folder = tmp_path / "native"
+    folder.mkdir()
+    (folder / "POVID_preference_data_for_VLLMs_version_1.json").write_text(json.dumps([example("povid")]))
+    return str(folder)
+
+
+def packed(path, data=PIXELS_PNG):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"train2014/{NAME}", data)
+    return str(path)
+
+
+def test_pictures_come_from_an_archive_or_a_folder_elsewhere(store, native, tmp_path):
+    at = packed(tmp_path / "train2014.zip")
+    (tmp_path / "coco" / "train2014").mkdir(parents=True)
+    (tmp_path / "coco" / "train2014" / NAME).write_bytes(PIXELS_PNG)
+    with fsspec.open("memory://coco/train2014.zip", "wb") as file:
+        file.write((tmp_path / "train2014.zip").read_bytes())
+    for place in (at, str(tmp_path / "coco" / "train2014"), str(tmp_path / "coco"), "memory://coco/train2014.zip"):
+        books = ingest(store, "povid", path=native, pictures=place)
+        assert (books.changed, books.pairs, books.media, books.asides) == (True, 1, 1, {}), place
+        assert not ingest(store, "povid", path=native, pictures=place).changed
+
+
+def test_reading_processes_find_them_too(store, native, tmp_path):
+    assert ingest(store, "povid", path=native, pictures=packed(tmp_path / "p.zip"), workers=2).media == 1
+
+
+def test_an_archive_that_has_changed_is_read_again(store, native, tmp_path):
+    at = packed(tmp_path / "train2014.zip", PIXELS_PNG[:60])
+    with pytest.raises(SourceChanged, match="image_not_readable"):
+        ingest(store, "povid", path=native, pictures=at)
+    packed(tmp_path / "train2014.zip")
+    assert ingest(store, "povid", path=native, pictures=at).changed
+    packed(tmp_path / "train2014.zip", PIXELS_PNG + b"more")
+    assert ingest(store, "povid", path=native, pictures=at).changed
+
+
+def test_a_place_without_them_is_refused(store, native, tmp_path):
+    for place in ("nowhere", "nowhere.zip"):
+        with pytest.raises(SourceChanged, match=f"{place} is not there; `pictures` is a folder, a zip"):
+            ingest(store, "povid", path=native, pictures=str(tmp_path / place))
+    with pytest.raises(PrefmillError, match="cannot be opened: Protocol not known: foo"):
+        ingest(store, "povid", path=native, pictures="foo://x")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceChanged, match="media_not_found"):
+        ingest(store, "povid", path=native, pictures=str(tmp_path / "empty"))
+
+
+def test_a_row_leads_out_of_neither_place(store, native, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "secret.png").write_bytes(PIXELS_PNG)
+    (tmp_path / "pictures" / NAME).symlink_to(tmp_path / "secret.png")
+    with pytest.raises(SourceChanged, match="media_path_outside"):
+        ingest(store, "povid", path=native, pictures=str(tmp_path / "pictures"))
+
+
+def test_a_check_takes_them_as_well(native, tmp_path):
+    told = inspect_sources.check("povid", native, [], 10, packed(tmp_path / "train2014.zip"))
+    assert "1 gave pairs" in told
