@@ -1,48 +1,66 @@
-"""Sizes of intersections of sets, exactly; and sets kept in a file, so that memory does not grow with the text."""
+"""How much sets share, exactly; and runs of hashes kept in a file, so that memory does not grow with the text."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 
 import numpy as np
 
 from filters._shingles import HASH_BITS, Ragged
+from filters._spill import Scratch
 
 _PAIRS = 4096  # at once: their number takes the upper 12 bits of a sort key
-_VALUES = 1 << 20  # hashes at once
+_VALUES = 1 << 18  # hashes at once
 _BITS = np.uint64(HASH_BITS)
+_NONE = ~np.uint64(0)
 
 
-class SetFile:
-    """Sets of 52-bit hashes in an unnamed temporary file (in the folder that TMPDIR names)."""
+class RunFile:
+    """Runs of 52-bit hashes in an unnamed temporary file (in the folder that TMPDIR names)."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(buffering=1 << 20)  # noqa: SIM115  (lives as long as this object)
-        self._written = 0
+        self._file = Scratch()
 
-    def add(self, sets: Ragged) -> np.ndarray:
-        """Put sets behind the others: int64 `[sets, 2]`, where each begins and its size, counted in hashes."""
-        places = np.stack([self._written + sets.starts[:-1], sets.sizes], axis=1)
-        self._file.write(sets.values)
-        self._written += len(sets.values)
-        return places
+    def add(self, runs: Ragged) -> np.ndarray:
+        """Put runs behind the others: int64 `[runs]`, where each begins, counted in hashes."""
+        begins = self._file.size // 8 + runs.starts[:-1]
+        self._file.write(runs.values)
+        return begins
 
-    def common(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Sizes of the intersections of pairs of sets that are not empty, by their places: int64 `[pairs]`."""
-        self._file.flush()
-        out = np.zeros(len(left), np.int64)
-        for part in _parts(left[:, 1] + right[:, 1]):
-            both = np.concatenate([left[part], right[part]])
-            begins, known = np.unique(both[:, 0], return_index=True)
-            sizes = both[known, 1]
-            read = [os.pread(self._file.fileno(), 8 * size, 8 * begin) for begin, size in both[known].tolist()]
-            both[:, 0] = (np.cumsum(sizes) - sizes)[np.searchsorted(begins, both[:, 0])]
-            one, two = np.split(both, 2)
-            values = np.frombuffer(b"".join(read), np.uint64)
-            out[part] = _common(values, one, values, two)
+    def similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Jaccard similarity of the sets of pairs of runs, given by where they begin and their sizes, which are
+        not 0: int64 `[pairs, 2]` each. Returns float64 `[pairs]`.
+        """
+        out = np.empty(len(left))
+        longest = np.maximum(left[:, 1], right[:, 1])
+        # Those of like size together, as rows of one table: many short rows are sorted faster than one long.
+        order = np.argsort(longest)
+        first = 0
+        while first < len(order):
+            width = longest[order[first]]
+            last = min(len(order), first + max(1, _VALUES // width))
+            last = first + int(np.searchsorted(longest[order[first:last]], 2 * width + 8, side="right"))
+            part = order[first:last]
+            out[part] = _jaccard(self._sets(left[part]), self._sets(right[part]))
+            first = last
         return out
+
+    def _sets(self, runs: np.ndarray) -> np.ndarray:
+        """uint64 `[runs, longest]`: of each the different hashes, ascending, and `_NONE` in all other places."""
+        held = np.full((len(runs), runs[:, 1].max()), _NONE)
+        self._file.read_rows(8 * runs[:, 0], runs[:, 1], held)
+        held.sort(axis=1)
+        held[:, 1:][held[:, 1:] == held[:, :-1]] = _NONE
+        return held
+
+
+def _jaccard(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    both = np.concatenate([left, right], axis=1)
+    total = (both != _NONE).sum(axis=1)
+    both.sort(axis=1)
+    shared = ((both[:, 1:] == both[:, :-1]) & (both[:, 1:] != _NONE)).sum(axis=1)
+    similarity: np.ndarray = shared / (total - shared)
+    return similarity
 
 
 def common(left: Ragged, lefts: np.ndarray, right: Ragged, rights: np.ndarray) -> np.ndarray:

@@ -53,7 +53,6 @@ class Matcher:
 
     def seal(self) -> pl.DataFrame:
         """No more texts come. What was found, each once: fixed, text (numbers), similarity (`FLOOR` to 1)."""
-        self._texts.seal()
         found = distinct(np.concatenate(self._found))
         fixed, text = found >> 32, found & 0xFFFFFFFF
         similarity = self._texts.similarity(fixed, text)
@@ -64,7 +63,7 @@ class Matcher:
     @property
     def forms(self) -> np.ndarray:
         """uint64 per number, once sealed: equal for texts with the same words."""
-        return self._texts.forms
+        return self._texts.forms()
 
 
 class _Postings:

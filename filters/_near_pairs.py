@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from filters._minhash import BINS, PLACES, Keys, candidates
-from filters._shingles import mixed, words
+from filters._minhash import BANDS, BINS, candidates
+from filters._shingles import PLACES, mixed, words
 from filters._similar import Texts
+from filters._spill import Keys, Records
 
 FLOOR = 0.7  # similarities below it are not looked for
 _PARTS = ("prompt", "chosen", "rejected")
-_EVERY = BINS // 16  # one of four minima of each text makes a band of a pair
+_EVERY = BINS // BANDS  # one of four minima of each text makes a band of a pair
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,13 @@ class Found:
 
 
 class PairSketches:
-    """Takes pairs a batch at a time and keeps some 200 bytes of each."""
+    """Takes pairs a batch at a time and keeps the id of each in memory, the rest on disk."""
 
     def __init__(self) -> None:
         self._texts = Texts(FLOOR)
         self._ids: list[pl.Series] = []
-        self._rows: list[np.ndarray] = []
-        self._keys = Keys()
-        self._again: list[np.ndarray] = []  # rows with keys in the other view
-        self._keys_again = Keys()
-        self._count = 0
+        self._rows = Records(np.dtype((np.int64, 7)))
+        self._keys = Keys(BANDS)
 
     def add(self, batch: pl.DataFrame) -> None:
         """At most 1,365 pairs: their ids, the three parts as texts, and as uint64 that stand for what must be
@@ -55,51 +53,46 @@ class PairSketches:
         place = ids.to_frame().join(once, on="id", how="left", maintain_order="left")["place"].to_numpy()
         parts = place.reshape(3, -1).T.astype(np.int64)
         media = batch.select("prompt_media", "chosen_media", "rejected_media").to_numpy()
+        rows = len(self._rows) + np.arange(batch.height)
         again = np.flatnonzero(sketches.both[parts].any(axis=1))
+        self._keys.add(_keys(sketches.short, parts, media), rows)
+        self._keys.add(_keys(sketches.long, parts[again], media[again]), rows[again])
+        criterion = batch["criterion"].to_numpy()
+        self._rows.add(np.column_stack([sketches.numbers[parts], media.view(np.int64), criterion.view(np.int64)]))
         self._ids.append(batch["pair_id"])
-        self._rows.append(
-            np.column_stack(
-                [sketches.numbers[parts], media.view(np.int64), batch["criterion"].to_numpy().view(np.int64)]
-            )
-        )
-        self._keys.add(_keys(sketches.short, parts, media))
-        self._again.append(self._count + again)
-        self._keys_again.add(_keys(sketches.long, parts[again], media[again]))
-        self._count += batch.height
 
     def find(self) -> Found:
-        self._texts.seal()
         ids = pl.concat([pl.Series("pair_id", [], pl.String), *self._ids])
+        self._ids = []
         order = ids.arg_sort().to_numpy().astype(np.int64)
         ids = ids.gather(order)
         first = ids.is_first_distinct().to_numpy()
         order, ids = order[first], ids.filter(pl.Series(first))
-        rows = np.concatenate([np.empty((0, 7), np.int64), *self._rows])[order]
-        form = _first_equal(self._forms(rows))
-        left, right = self._candidates(order, form)
-        near, opposed = self._compared(rows, left, right)
+        form = _first_equal(self._forms()[order])
+        heads = np.flatnonzero(form == np.arange(len(form)))
+        place = np.full(len(self._rows), -1, np.int64)
+        place[order[heads]] = heads
+        found = candidates(self._keys, place >= 0, place.take)
+        left, right = np.sort([place[rows] for rows in found], axis=0)
+        near, opposed = self._compared(order, *np.stack([left, right])[:, np.lexsort((right, left))])
         return Found(ids, form, near, opposed)
 
-    def _forms(self, rows: np.ndarray) -> np.ndarray:
-        parts = np.concatenate([self._texts.forms[rows[:, :3]], rows[:, 3:].view(np.uint64)], axis=1)
-        total = np.zeros(len(rows), np.uint64)
-        for column in range(parts.shape[1]):
-            total = mixed(total + parts[:, column])
-        return total
-
-    def _candidates(self, order: np.ndarray, form: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        heads = np.flatnonzero(form == np.arange(len(form)))
-        place = np.full(self._count, -1, np.int64)
-        place[order[heads]] = heads
-        again = [place[rows] for rows in self._again]
-        return candidates([self._keys, self._keys_again], np.concatenate([place, *again]))
+    def _forms(self) -> np.ndarray:
+        """uint64 `[rows]`: equal for rows with the same words, media and criterion."""
+        of_texts, out = self._texts.forms(), [np.empty(0, np.uint64)]
+        for rows in self._rows.blocks():
+            total = np.zeros(len(rows), np.uint64)
+            for column in (*of_texts[rows[:, :3].T], *rows[:, 3:].T.view(np.uint64)):
+                total = mixed(total + column)
+            out.append(total)
+        return np.concatenate(out)
 
     def _compared(
-        self, rows: np.ndarray, left: np.ndarray, right: np.ndarray
+        self, order: np.ndarray, left: np.ndarray, right: np.ndarray
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        prompt = self._texts.similarity(rows[left, 0], rows[right, 0])
-        left, right, prompt = (values[prompt >= FLOOR] for values in (left, right, prompt))
-        one, two = rows[left], rows[right]
+        one, two = self._rows.take(order[left]), self._rows.take(order[right])
+        prompt = self._texts.similarity(one[:, 0], two[:, 0])
+        left, right, one, two, prompt = (each[prompt >= FLOOR] for each in (left, right, one, two, prompt))
 
         def alike(mine: int, other: int) -> np.ndarray:
             similarity = self._texts.similarity(one[:, mine], two[:, other])

@@ -11,24 +11,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from filters._jaccard import SetFile
+from filters._jaccard import RunFile
 from filters._minhash import minima
-from filters._shingles import Ragged, forms, shingle_sets
+from filters._shingles import Ragged, forms, shingles
+from filters._spill import Records
 
 SHORT = 100  # words
 WIDTH = 5  # words of a shingle
+_PAIRS = 1 << 15  # compared at once
+# Of a text: what its words are, and of its short and its long run where it begins and how long it is.
+_HELD = np.dtype([("form", np.uint64), ("begin", np.int64, 2), ("size", np.int64, 2)])
 
 
 @dataclass(frozen=True)
 class Sketches:
     """What is needed to look for candidates among the texts of one batch.
 
-    `numbers` `[texts]` name them in their `Texts`. `short` and `long` `[texts, BINS]` are minima; a text that can
-    be measured both as a short and as a long one (`both`) has two, any other has the same twice. `measured` is
-    False for a text that has none.
+    `numbers` `[texts]` name them in their `Texts`; `forms` `[texts]` are equal for equal words in equal order.
+    `short` and `long` `[texts, BINS]` are minima; a text that can be measured both as a short and as a long one
+    (`both`) has two, any other has the same twice. `measured` is False for a text that has none.
     """
 
     numbers: np.ndarray
+    forms: np.ndarray
     short: np.ndarray
     long: np.ndarray
     both: np.ndarray
@@ -36,9 +41,9 @@ class Sketches:
 
 
 class Texts:
-    """Texts as sets in a file; in memory some 60 bytes each.
+    """Texts as runs of shingles in a file: nothing of them stays in memory.
 
-    Similarities below `floor` may come out as 0: word sets of texts that are far longer than `short` are not kept.
+    Similarities below `floor` may come out as 0: the words of texts that are far longer than `short` are not kept.
     With `short` 0 all texts are measured by shingles, those of fewer than `WIDTH` words only by equality.
     """
 
@@ -47,47 +52,55 @@ class Texts:
         # until it has seen a block as large as this come and go: that would be a quarter of the CPU time.
         np.empty(30 << 20, np.uint8)
         self._short, self._longest = short, short / floor
-        self._file = SetFile()
-        self._count = 0
-        self._forms: list[np.ndarray] = []
-        self._sets: list[np.ndarray] = []  # [texts, 2, 2]: short and long, where the set begins and its size
+        self._runs = RunFile()
+        self._held = Records(_HELD)
 
     def add(self, hashed: Ragged) -> Sketches:
-        """Take in the words of at most `MAX_TEXTS` texts."""
-        short = shingle_sets(hashed, 1, 1, self._longest)
-        long = shingle_sets(hashed, WIDTH, max(WIDTH, self._short + 1), np.inf)
-        self._sets.append(np.stack([self._file.add(short), self._file.add(long)], axis=1))
-        self._forms.append(forms(hashed))
-        numbers = self._count + np.arange(len(hashed.sizes))
-        self._count += len(numbers)
-        is_short, is_long = short.sizes[:, None] > 0, long.sizes[:, None] > 0
+        """Take in the words of some texts."""
+        short = shingles(hashed, 1, 1, self._longest)
+        long = shingles(hashed, WIDTH, max(WIDTH, self._short + 1), np.inf)
+        numbers = len(self._held) + np.arange(len(hashed.sizes))
+        held = np.empty(len(numbers), _HELD)
+        held["form"] = form = forms(hashed)
+        for view, runs in enumerate((short, long)):
+            held["begin"][:, view] = self._runs.add(runs)
+            held["size"][:, view] = runs.sizes
+        self._held.add(held)
+        is_short, is_long = short.sizes > 0, long.sizes > 0
         of_short, of_long = minima(short), minima(long)
-        return Sketches(
-            numbers,
-            np.where(is_short, of_short, of_long),
-            np.where(is_long, of_long, of_short),
-            (is_short & is_long)[:, 0],
-            (is_short | is_long)[:, 0],
-        )
+        of_short[~is_short] = of_long[~is_short]
+        of_long[~is_long] = of_short[~is_long]
+        return Sketches(numbers, form, of_short, of_long, is_short & is_long, is_short | is_long)
 
-    def seal(self) -> None:
-        """No more texts come; from now on they can be compared."""
-        self.forms: np.ndarray = np.concatenate([np.empty(0, np.uint64), *self._forms])
-        self._held: np.ndarray = np.concatenate([np.empty((0, 2, 2), np.int64), *self._sets])
-        self._forms, self._sets = [], []
+    def forms(self) -> np.ndarray:
+        """uint64 `[texts]`: equal for texts with the same words in the same order."""
+        return np.concatenate([np.empty(0, np.uint64), *(block["form"] for block in self._held.blocks())])
+
+    def form(self, numbers: np.ndarray) -> np.ndarray:
+        """Those of a few texts by their numbers: uint64 `[numbers]`."""
+        form: np.ndarray = self._held.take(numbers)["form"]
+        return form
 
     def similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Similarity 0 to 1 of pairs of texts by their numbers: float64 `[pairs]`."""
-        out = (self.forms[left] == self.forms[right]).astype(np.float64)
-        rest = np.flatnonzero(out == 0)
-        one, two = self._held[left[rest]], self._held[right[rest]]
-        # A text that counts as short has no long set.
-        view = ((one[:, 1, 1] > 0) & (two[:, 1, 1] > 0)).astype(np.int64)
-        pair = np.arange(len(rest))
-        one, two = one[pair, view], two[pair, view]
-        there = np.flatnonzero((one[:, 1] > 0) & (two[:, 1] > 0))
-        common = self._file.common(one[there], two[there])
-        out[rest[there]] = common / (one[there, 1] + two[there, 1] - common)
+        out = np.empty(len(left))
+        for first in range(0, len(left), _PAIRS):
+            part = slice(first, first + _PAIRS)
+            numbers, which = np.unique(np.concatenate([left[part], right[part]]), return_inverse=True)
+            one, two = np.split(self._held.take(numbers)[which], 2)
+            out[part] = self._compared(one, two)
+        return out
+
+    def _compared(self, one: np.ndarray, two: np.ndarray) -> np.ndarray:
+        out = (one["form"] == two["form"]).astype(np.float64)
+        # A text that counts as short has no long run.
+        view = ((one["size"][:, 1] > 0) & (two["size"][:, 1] > 0)).astype(np.int64)
+        pair = np.arange(len(out))
+        left, right = (
+            np.stack([each["begin"][pair, view], each["size"][pair, view]], axis=1) for each in (one, two)
+        )
+        rest = np.flatnonzero((out == 0) & (left[:, 1] > 0) & (right[:, 1] > 0))
+        out[rest] = self._runs.similarity(left[rest], right[rest])
         return out
 
 
