@@ -2,13 +2,15 @@
 
 `python -m bench.duplicates [rows]`. Each tool runs alone, from the Parquet file to the ids that stay, in a virtual
 environment of its own below `PREFMILL_BENCH_VENVS` (default ~/.cache/prefmill-bench), named after it. One that is
-not there is made by pip when `PREFMILL_BENCH_INSTALL=1` (by hand for text-dedup, which needs Python 3.12). Ours and Daft run five times in turn, the medians count;
-the others once. Ours also runs on five times the rows, for its memory.
+not there is made by pip when `PREFMILL_BENCH_INSTALL=1`; that of text-dedup needs Python 3.12 and is made by hand.
+Ours and Daft run five times in turn, the medians count; the others once. Ours also runs on five times the rows,
+for its memory.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -147,7 +149,7 @@ def peer(tool: str, texts: Path, truth: Path) -> Outcome:
         return Outcome(tool, str(error))
     script = str(Path(__file__).parent / "_near_peers.py")
     outcome = measured(tool, [python, script, tool], texts, truth)
-    package = PACKAGES[tool][0].partition("[")[0]
+    package = re.split(r"[\[>]", PACKAGES[tool][0])[0]
     ask = [python, "-c", f"import importlib.metadata as m; print(m.version({package!r}))"]
     version = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
     return replace(outcome, note=f"{version} {outcome.note}".strip())
