@@ -13,6 +13,7 @@ from filters._similar import Texts
 from filters._spill import Keys, Records
 
 FLOOR = 0.7  # similarities below it are not looked for
+FEW = 20  # words; in a shorter completion a number or a name is the answer
 _PARTS = ("prompt", "chosen", "rejected")
 _EVERY = BINS // BANDS  # one of four minima of each text makes a band of a pair
 
@@ -22,8 +23,9 @@ class Found:
     """What was found among pairs, in ascending order of `pair_ids`, which are unique.
 
     `form` `[pairs]` is the place of the first pair with the same words, media and criterion. `near` and `opposed`
-    have columns left < right (places of such first pairs); near has the similarities `prompt, chosen, rejected`,
-    opposed the least of the three. Only opposed pairs need have the same criterion.
+    have columns left < right (places of such first pairs). near has the similarities `prompt, chosen, rejected`,
+    and `named`: whether prompts, and completions of fewer than `FEW` words, agree in their numbers and names.
+    opposed has the least of the three similarities, and only opposed pairs need have the same criterion.
     """
 
     pair_ids: pl.Series
@@ -38,12 +40,12 @@ class PairSketches:
     def __init__(self) -> None:
         self._texts = Texts(FLOOR)
         self._ids: list[pl.Series] = []
-        self._rows = Records(np.dtype((np.int64, 7)))
+        self._rows = Records(np.dtype((np.int64, 10)))
         self._keys = Keys(BANDS)
 
     def add(self, batch: pl.DataFrame) -> None:
-        """At most 1,365 pairs: their ids, the three parts as texts, and as uint64 that stand for what must be
-        equal prompt_media, chosen_media, rejected_media and (for a contradiction) criterion.
+        """Their ids, the three parts as texts, and as uint64 that stand for what must be equal prompt_media,
+        chosen_media, rejected_media, (for a contradiction) criterion, prompt_names, chosen_names, rejected_names.
         """
         ids = pl.concat([batch[f"{part}_id"].rename("id") for part in _PARTS])
         texts = pl.concat([batch[part].rename("text") for part in _PARTS])
@@ -57,8 +59,8 @@ class PairSketches:
         again = np.flatnonzero(sketches.both[parts].any(axis=1))
         self._keys.add(_keys(sketches.short, parts, media), rows)
         self._keys.add(_keys(sketches.long, parts[again], media[again]), rows[again])
-        criterion = batch["criterion"].to_numpy()
-        self._rows.add(np.column_stack([sketches.numbers[parts], media.view(np.int64), criterion.view(np.int64)]))
+        more = batch.select("criterion", *(f"{part}_names" for part in _PARTS)).to_numpy()
+        self._rows.add(np.column_stack([sketches.numbers[parts], media.view(np.int64), more.view(np.int64)]))
         self._ids.append(batch["pair_id"])
 
     def find(self) -> Found:
@@ -82,7 +84,7 @@ class PairSketches:
         of_texts, out = self._texts.forms(), [np.empty(0, np.uint64)]
         for rows in self._rows.blocks():
             total = np.zeros(len(rows), np.uint64)
-            for column in (*of_texts[rows[:, :3].T], *rows[:, 3:].T.view(np.uint64)):
+            for column in (*of_texts[rows[:, :3].T], *rows[:, 3:7].T.view(np.uint64)):
                 total = mixed(total + column)
             out.append(total)
         return np.concatenate(out)
@@ -104,11 +106,17 @@ class PairSketches:
         # Both directions fit when the completions of a pair are alike: a contradiction must not pass for a copy.
         opposed = (turned >= np.maximum(same, FLOOR)) & (one[:, 6] == two[:, 6])
         near = (same >= FLOOR) & ~opposed
-        pairs = pl.DataFrame(
-            {"left": left, "right": right, "prompt": prompt, "chosen": chosen, "rejected": rejected}
-        )
+        parts = {"prompt": prompt, "chosen": chosen, "rejected": rejected, "named": self._named_alike(one, two)}
+        pairs = pl.DataFrame({"left": left, "right": right, **parts})
         least = np.minimum(prompt, turned)
         return pairs.filter(near), pairs.select("left", "right", similarity=pl.Series(least)).filter(opposed)
+
+    def _named_alike(self, one: np.ndarray, two: np.ndarray) -> np.ndarray:
+        words = [self._texts.words(rows[:, 1:3].ravel()).reshape(-1, 2) for rows in (one, two)]
+        differ = one[:, 7:] != two[:, 7:]
+        differ[:, 1:] &= np.minimum(*words) < FEW
+        alike: np.ndarray = ~differ.any(axis=1)
+        return alike
 
 
 def _keys(least: np.ndarray, parts: np.ndarray, media: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ from pairs.schema import IMAGE_MARK
 
 ROWS = 1000
 _BYTES = 8 << 20
+_FIRST_CAPITAL = r"(^|[.!?:\n])([\s\"'(*#-]*)\p{Lu}"
+_NAME = r"\p{Lu}[\p{L}\p{N}]*|\p{N}+"
 
 
 def text(column: str, roles: Sequence[str] | None = None) -> pl.Expr:
@@ -18,6 +20,12 @@ def text(column: str, roles: Sequence[str] | None = None) -> pl.Expr:
     chosen = message if roles is None else message.filter(message.struct.field("role").is_in(list(roles)))
     whole = pl.col(column).list.eval(chosen.struct.field("content")).list.join("\n")
     return whole.str.replace_all(IMAGE_MARK, " ", literal=True)
+
+
+def names(said: pl.Expr) -> pl.Expr:
+    """The numbers and names in a text, each once, as one text; a name is a word with a capital in a sentence."""
+    inside = said.str.replace_all(_FIRST_CAPITAL, " ")
+    return inside.str.extract_all(_NAME).list.unique().list.sort().list.join(" ")
 
 
 def slices(frame: pl.LazyFrame, *texts: str) -> Iterator[pl.DataFrame]:

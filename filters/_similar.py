@@ -19,8 +19,8 @@ from filters._spill import Records
 SHORT = 100  # words
 WIDTH = 5  # words of a shingle
 _PAIRS = 1 << 15  # compared at once
-# Of a text: what its words are, and of its short and its long run where it begins and how long it is.
-_HELD = np.dtype([("form", np.uint64), ("begin", np.int64, 2), ("size", np.int64, 2)])
+# Of a text: what its words are, how many, and of its short and its long run where it begins and how long it is.
+_HELD = np.dtype([("form", np.uint64), ("words", np.int64), ("begin", np.int64, 2), ("size", np.int64, 2)])
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Texts:
         numbers = len(self._held) + np.arange(len(hashed.sizes))
         held = np.empty(len(numbers), _HELD)
         held["form"] = form = forms(hashed)
+        held["words"] = hashed.sizes
         for view, runs in enumerate((short, long)):
             held["begin"][:, view] = self._runs.add(runs)
             held["size"][:, view] = runs.sizes
@@ -80,6 +81,11 @@ class Texts:
         """Those of a few texts by their numbers: uint64 `[numbers]`."""
         form: np.ndarray = self._held.take(numbers)["form"]
         return form
+
+    def words(self, numbers: np.ndarray) -> np.ndarray:
+        """How many words texts have, by their numbers: int64 `[numbers]`."""
+        words: np.ndarray = self._held.take(numbers)["words"]
+        return words
 
     def similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Similarity 0 to 1 of pairs of texts by their numbers: float64 `[pairs]`."""

@@ -20,7 +20,7 @@ import polars as pl
 import pyarrow as pa
 
 from filters._near_prompts import FEWEST, NearPrompts
-from filters._pair_texts import slices, text
+from filters._pair_texts import names, slices, text
 from filters._told_groups import NAMED, joined
 from pairs.schema import IMAGE_MARK
 
@@ -28,8 +28,6 @@ SIGNAL = pa.schema(
     [pa.field("pair_id", pa.string(), nullable=False), pa.field("group_id", pa.string(), nullable=False)]
 )
 _ASKING = ("user", "system")
-_FIRST_CAPITAL = r"(^|[.!?:\n])([\s\"'(*#-]*)\p{Lu}"
-_KEPT = r"\p{Lu}[\p{L}\p{N}]*|\p{N}+"
 
 
 def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
@@ -55,10 +53,8 @@ def _near(pairs: pl.LazyFrame) -> pl.DataFrame:
     prompts = NearPrompts()
     for batch in slices(pairs.select("prompt_id", "prompt", "media_ids", text=text("prompt", _ASKING)), "text"):
         once = _keyed(batch.unique("prompt_id", maintain_order=True))
-        kept = pl.col("text").str.replace_all(_FIRST_CAPITAL, " ").str.extract_all(_KEPT).list.unique().list.sort()
-        rows = once.select(
-            "group_id", "words", kept=pl.concat_str(kept.list.join(" "), "media", separator="\n").hash()
-        )
+        kept = pl.concat_str(names(pl.col("text")), "media", separator="\n")
+        rows = once.select("group_id", "words", kept=kept.hash())
         prompts.add(rows.filter(pl.col("words").str.count_matches(" ") + 1 >= FEWEST))
     return prompts.find()
 

@@ -4,6 +4,9 @@
 which are often alike by design. A pair of the same criterion that is alike the other way round is a contradiction
 and no duplicate: it is named in `opposed_by` and not dropped here. Candidates come from MinHash and are compared
 exactly.
+
+A pair is no duplicate when its prompt differs in a number or a name (a word with a capital inside a sentence), nor
+when a completion of fewer than 20 words does: there it is what is asked, or the answer.
 """
 
 from __future__ import annotations
@@ -13,12 +16,16 @@ import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from filters._near_pairs import FLOOR, Found, PairSketches
-from filters._pair_texts import slices, text
+from filters._pair_texts import names, slices, text
 from filters._repeats import PRIORITY, by_priority, repeats
 from filters._similar import least_reached
 
 _NEAR = pa.struct(
-    [("form", pa.string()), ("prompt", pa.float64()), ("chosen", pa.float64()), ("rejected", pa.float64())]
+    [
+        ("form", pa.string()),
+        *((part, pa.float64()) for part in ("prompt", "chosen", "rejected")),
+        ("named", pa.bool_()),
+    ]
 )
 SIGNAL = pa.schema(
     [
@@ -27,7 +34,8 @@ SIGNAL = pa.schema(
         pa.field("form", pa.string(), nullable=False),
         # The least pair_id that chains of near ones lead to: for counting, not for dropping.
         pa.field("cluster", pa.string(), nullable=False),
-        # Forms before this one in order of pair_id, with the similarity of each part, each at least `FLOOR`.
+        # Forms before this one in order of pair_id, with the similarity of each part, each at least `FLOOR`, and
+        # whether the prompts, and the completions of fewer than `FEW` words, agree in their numbers and names.
         pa.field("near", pa.list_(_NEAR), nullable=False),
         pa.field("opposed_by", pa.string()),
         pa.field("opposed_similarity", pa.float64()),
@@ -40,6 +48,10 @@ class Rule(BaseModel, extra="forbid"):
     text_jaccard: float = Field(
         0.8, ge=FLOOR, le=1, description="least similarity of prompt, of chosen and of rejected, each"
     )
+    differing_names: bool = Field(
+        False,
+        description="also drop a pair that differs in a number or a name of its prompt or a short completion",
+    )
     across_criteria: bool = Field(
         True, description="also drop a pair whose earlier like has another criterion but prefers the same side"
     )
@@ -48,9 +60,13 @@ class Rule(BaseModel, extra="forbid"):
 
 def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
     """Reads the pairs once, in batches."""
+    from tqdm import tqdm  # takes as long as a thousand pairs
+
     sketches = PairSketches()
-    for batch in slices(_contents(pairs), *_PARTS):
-        sketches.add(batch)
+    with tqdm(desc="near_duplicates", unit=" pairs", delay=3, disable=None) as bar:  # none where nobody watches
+        for batch in slices(_contents(pairs), *_PARTS):
+            sketches.add(batch)
+            bar.update(batch.height)
     return _frame(sketches.find()).lazy()
 
 
@@ -68,6 +84,7 @@ def _contents(pairs: pl.LazyFrame) -> pl.LazyFrame:
         *(text(part) for part in _PARTS),
         *(pl.col(column).list.join(" ").hash().alias(name) for name, column in media.items()),
         pl.col("criterion").hash(),
+        *(names(text(part)).hash().alias(f"{part}_names") for part in _PARTS),
     )
 
 
@@ -76,7 +93,8 @@ def _frame(found: Found) -> pl.DataFrame:
     form = pl.Series("form", ids.gather(found.form))
     cluster = least_reached(found.form, found.near["left"].to_numpy(), found.near["right"].to_numpy())[found.form]
     near = found.near.select(
-        pl.col("right").alias("place"), near=pl.struct(ids.gather(found.near["left"]).alias("form"), *_PARTS)
+        pl.col("right").alias("place"),
+        near=pl.struct(ids.gather(found.near["left"]).alias("form"), *_PARTS, "named"),
     )
     both = pl.concat([found.opposed, found.opposed.select(left="right", right="left", similarity="similarity")])
     worst = both.sort("left", "similarity", "right", descending=[False, True, False]).unique(
@@ -112,6 +130,7 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
         .join(heads.select("form", "criterion", other="place"), on="form", maintain_order="left")
         .filter(
             pl.col("value") >= params.text_jaccard,
+            pl.col("named") | params.differing_names,
             (pl.col("criterion") == pl.col("criterion_right")) | params.across_criteria,
         )
         .select("value", left=pl.min_horizontal("place", "other"), right=pl.max_horizontal("place", "other"))

@@ -126,6 +126,30 @@ def test_when_both_directions_fit_alike_nothing_is_dropped():
     assert measured(table)["opposed_similarity"].to_list() == [alike(versions[0], versions[1])] * 2
 
 
+SHORT = "Yes, two of them stand on the sill and"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((PROMPT + " in Norway", GOOD, BAD), (PROMPT + " in Sweden", GOOD, BAD)),
+        ((PROMPT + " at 5 degrees", GOOD, BAD), (PROMPT + " at 15 degrees", GOOD, BAD)),
+        ((PROMPT, SHORT + " cost 4 euros", BAD), (PROMPT, SHORT + " cost 9 euros", BAD)),
+        ((PROMPT, GOOD, SHORT + " are called Anna"), (PROMPT, GOOD, SHORT + " are called Berta")),
+    ],
+)
+def test_another_number_or_name_in_a_prompt_or_a_short_completion_makes_another_pair(one, other):
+    table = pairs(("a", *one), ("b", *other))
+    assert decided(table) == {}
+    assert list(decided(table, differing_names=True)) == [1]
+
+
+def test_capitals_that_begin_a_sentence_and_numbers_in_long_completions_make_no_other_pair():
+    longer = GOOD + " and do not wait until"
+    table = pairs(("a", PROMPT, longer + " day 3", BAD), ("b", "So. " + PROMPT, longer + " day 4", BAD))
+    assert list(decided(table)) == [1]
+
+
 def test_criteria_are_told_apart_on_demand():
     table = pairs(("a", PROMPT, GOOD, BAD, "overall"), ("b", PROMPT, GOOD, BAD, "helpfulness"))
     assert decided(table) == {1: (0, 1.0)}
@@ -203,9 +227,14 @@ def test_planted_copies_are_found_and_nothing_else():
 
 
 def test_the_order_of_rows_and_the_size_of_batches_change_no_byte(monkeypatch):
-    table = planted(random.Random(4), 60)
+    rng = random.Random(4)
+    family = pairs(*(("c", PROMPT, with_edit(GOOD, place % 20, text(rng, 1)), BAD) for place in range(40)))
+    table = pl.concat([planted(rng, 60), family])
     expected = _apply.run_signal("near_duplicates", {"pairs": table.lazy()})
+    assert pl.from_arrow(expected)["near"].list.len().max() > 3, "some are held against more than their neighbours"
     monkeypatch.setattr("filters._pair_texts.ROWS", 7)
+    monkeypatch.setattr("filters._spill._RUN", 30)
+    monkeypatch.setattr("filters._spill._AT_ONCE", 10)
     for seed in (1, 2):
         shuffled = table.sample(fraction=1, shuffle=True, seed=seed)
         assert _apply.run_signal("near_duplicates", {"pairs": shuffled.lazy()}).equals(expected)
