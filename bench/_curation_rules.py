@@ -79,7 +79,8 @@ def survivors(train: Pairs) -> pl.DataFrame:
 def kept(train: Pairs, name: str, rows: pl.DataFrame, params: object) -> np.ndarray:
     """Weights `[pairs]` after a rule of the project; 0: dropped."""
     made = _apply.decide(name, survivors(train), rows, params)  # type: ignore[arg-type]
-    factor = pl.when(pl.col("action") == "drop").then(0.0).otherwise("value")
+    # A soft label stands for a weight here: `probabilities` reads it.
+    factor = pl.when(pl.col("action") == "drop").then(0.0).when(pl.col("action") != "keep").then("value")
     weights = train.table.select("source", "pair_id").join(
         made.select("source", "pair_id", factor=factor),
         on=["source", "pair_id"],

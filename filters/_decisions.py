@@ -1,4 +1,5 @@
-"""What a rule returns: one row for every pair it touches. A pair without a row stays as it is."""
+"""What a rule returns: one row for every pair it touches. A pair without a row stays as it is, and so does one
+with the action keep, whose reason says why the rule would not judge it."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import polars as pl
 
 from pairs.errors import PrefmillError, shown
 
-ACTIONS = ("drop", "flip", "soften", "weight")
+ACTIONS = ("drop", "flip", "soften", "weight", "keep")
 # `value`: the probability that the chosen one is better (soften), a factor on the sample weight (weight), else
 # what the rule saw. `by`: the pair that stays instead, or that contradicts.
 DECISIONS = pl.Schema(

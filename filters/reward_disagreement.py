@@ -22,7 +22,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, Field, model_validator
 
-from filters._calibration import Judgement, fit_noise, judge, length_share, wilson_low
+from filters._calibration import Judgement, fit_noise, judge, length_share
 from filters._decisions import DECISIONS, decisions
 from filters._strata import bounded_weights, chars, kept_alike, least_probable, side_weights
 from filters._votes import named, not_opposed, trusts, votes
@@ -201,7 +201,8 @@ def _sign(rows: pl.DataFrame) -> np.ndarray:
 def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     """Drops, flips or softens `reward_disagreement` (value: probability of the label as it is, for soften not
     under `floor`), drops `not_agreed` (value: the gold model's margin), weights `reward_weight` by probability or
-    `equal_length` to make up for what was dropped. Pairs without rewards stay; `report` counts them.
+    `equal_length` to make up for what was dropped. Keeps, with why (value: `agreement_low`), all of a source's
+    criterion that it abstains from. Pairs without rewards stay; `report` counts them.
     """
     if params.policy == "keep_if_agree":
         return _keep_if_agree(survivors, params)
@@ -209,6 +210,7 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     for part in _parts(survivors, params):
         right = part.judgement.probabilities
         if right is None:
+            made.append(_left_alone(part.rows, part.judgement))
             continue
         rows = part.scored.with_columns(p=right)
         sign = _sign(rows) if _at_equal_length(params) else np.zeros(rows.height, np.int64)
@@ -237,6 +239,11 @@ def _dropped(rows: pl.DataFrame, gone: np.ndarray, right: np.ndarray, reason: st
     return pl.concat([drops, decisions(weighed, "weight", "equal_length", "weight")])
 
 
+def _left_alone(rows: pl.DataFrame, judgement: Judgement) -> pl.DataFrame:
+    low = pl.lit(judgement.agreement_low, pl.Float64)
+    return decisions(rows.with_columns(low=low), "keep", str(judgement.abstains), "low")
+
+
 def _keep_if_agree(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     """Skywork-Reward-V2's rule (Liu et al. 2025): a label stays when the gold model and one of the others agree.
 
@@ -256,8 +263,9 @@ def _keep_if_agree(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
         best = each.filter(named(params.others)).group_by("pair_id").agg(best=pl.col("margin").max())
         judged = rows.join(gold, on="pair_id").join(best, on="pair_id").sort("pair_id")
         margins = judged["p"].to_numpy()
-        share = float((np.sign(margins) + 1).mean() / 2) if len(margins) else 0.0
-        if len(margins) < params.min_pairs or wilson_low(share, len(margins)) < params.min_agreement:
+        judgement = judge([margins], params.min_pairs, params.min_agreement, even=True)
+        if judgement.abstains:
+            made.append(_left_alone(rows, judgement))
             continue
         gone = (margins <= 0) | (judged["best"].to_numpy() <= 0)
         made.append(_dropped(judged, gone, margins, "not_agreed", params))

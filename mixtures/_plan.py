@@ -21,7 +21,7 @@ from pairs.errors import PrefmillError, RecipeError, shown
 Step = Callable[[pl.DataFrame], pl.DataFrame]
 KEY = ["source", "pair_id"]
 ORDER = ["source_order", "source", "pair_id"]
-ACTIONS = ("drop", "flip", "soften", "weight")
+ACTIONS = ("drop", "flip", "soften", "weight", "keep")
 DECISIONS = pl.Schema(
     {
         "source": pl.String, "pair_id": pl.String, "action": pl.String,
@@ -76,7 +76,7 @@ def plan(recipe: Recipe, candidates: pl.DataFrame, steps: Sequence[tuple[str, St
     have set them; columns and ids stay as the source wrote them, also when a rule has flipped the pair. It returns
     decisions (`DECISIONS`), at most one per pair. A second softening replaces the first; weights multiply. A soft
     label is the probability that the source's chosen one is better, so a flipped pair is published with the
-    complement.
+    complement. A kept pair stays as it is: its line in the ledger says why the step would not judge it.
 
     Raises `PrefmillError` when a step decides about what it was not given, or when the books don't balance.
     """
@@ -240,7 +240,8 @@ def _rows(recipe: Recipe, taken: pl.DataFrame) -> pl.DataFrame:
 def _counts(candidates: pl.DataFrame, rows: pl.DataFrame, lines: pl.DataFrame, which: pl.Expr) -> Counts:
     rows = rows.filter(which)
     counts = Counts(candidates.filter(which).height, rows.filter(pl.col("copy") == 0).height, rows.height)
-    touched = Counter(lines.filter(which).select("rule", "reason", "action").iter_rows())
+    acted = lines.filter(which & (pl.col("action") != "keep"))
+    touched = Counter(acted.select("rule", "reason", "action").iter_rows())
     for (rule, reason, action), count in sorted(touched.items()):
         table = counts.dropped if action == "drop" else counts.changed
         reasons = table.setdefault(rule, {})

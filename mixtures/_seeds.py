@@ -53,12 +53,14 @@ def _unset(value: object) -> bool:
 
 class RewardsRecipe(BaseModel, extra="forbid", frozen=True):
     """Which reward models judge the pairs: "embedded", or the path or hub id of a model; `models` names several.
-    `min_trust`: a model says nothing where it agrees with fewer of a source's labels."""
+    `min_trust`: a model says nothing where it agrees with fewer of a source's labels, or of the verified ones that
+    `gold` holds there: a source of the recipe, or a file (.csv, .jsonl, .parquet) of `pair_id` and `right`."""
 
     model: str = "embedded"
     models: Annotated[list[str] | None, Field(min_length=1, exclude_if=_unset)] = None
     servers: Annotated[list[ServerRecipe], Field(exclude_if=_unset)] = []
     min_trust: Annotated[float | None, Field(ge=0, le=1, exclude_if=_unset)] = None
+    gold: Annotated[str | None, Field(min_length=1, exclude_if=_unset)] = None
     folds: Annotated[int, Field(ge=2)] = 5
 
     @model_validator(mode="after")

@@ -57,7 +57,7 @@ def _found(
         return Planted(kind, planted_, None, f"no [rules.{rule}] in this mixture")
     touched = ledger.filter(pl.col("rule") == rule)
     if kind == "flipped_label":  # what it weighs to keep lengths as they were is not what it found
-        touched = touched.filter(pl.col("action") != "weight")
+        touched = touched.filter(~pl.col("action").is_in(["weight", "keep"]))
     keys = ["source"] if kind == "length_bias" else ["source", "pair_id"]
     hits = truth.join(touched, on=keys, how="semi")
     note = f"by [rules.{rule}]"

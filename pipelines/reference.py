@@ -75,7 +75,7 @@ LEDGER_MEANINGS = {
     "pair_id": "id of the pair in the table `pairs`",
     "published_id": "its id in the dataset: another one when a rule flipped it, null when a rule dropped it",
     "rule": "role, licences, modalities, label_sources and sample are built in; the others are the recipe's",
-    "action": "drop, flip, soften, weight",
+    "action": "drop, flip, soften, weight; keep: why a rule would not judge the pair",
     "reason": "a short name that groups alike decisions",
     "value": "what the rule saw or set: a similarity, a probability, a weight, a target",
     "by": "the pair that stays instead, or that this one contradicts",

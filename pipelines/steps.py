@@ -21,13 +21,15 @@ import polars as pl
 import filters
 import mixtures
 import sources
-from filters import _apply, _trust
+from filters import _apply
+from filters._trust import trusted
 from mixtures._plan import Counts, Plan
 from mixtures._recipe import Recipe
 from pairs.errors import RecipeError
 from pairs.store import Store
 from pairs.tables import TABLES
 from pipelines import notes
+from pipelines import trust as trusts
 from rewards.interface import RewardModel
 from rewards.score import ScoreBooks
 from sources._books import Books
@@ -112,8 +114,7 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
     table = f"signals/{name}"
     wanted = reads(name)
     model = _scored_by(store, recipe) if "rewards" in wanted else []
-    least = recipe.rewards.min_trust if model else None
-    fingerprint = _inputs(store, recipe, _code(name), *model, *([] if least is None else [f"min_trust {least}"]))
+    fingerprint = _inputs(store, recipe, _code(name), *model, *(trusts.key(recipe) if model else []))
     known = store.facts(table, recipe.name)
     if known.get("fingerprint") == fingerprint:
         return Signals(int(known["rows"]), changed=False)
@@ -122,8 +123,11 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
         tables["groups"] = signals(store, recipe, "groups")
     if "rewards" in wanted:
         tables["rewards"] = store.scan("rewards", model)
-        if least is not None:
-            tables["rewards"] = _trust.trusted(training(store, recipe), tables["rewards"], least)
+        least = recipe.rewards.min_trust
+        if model and least is not None:
+            seen = training(store, recipe)
+            believed = trusts.measured(store, recipe, seen, model)
+            tables["rewards"] = trusted(seen, tables["rewards"], believed, least)
     if "media" in wanted:
         tables["media"] = store.scan("media", list(recipe.sources))
     found = _apply.run_signal(name, tables)
@@ -168,9 +172,10 @@ def _embedded(store: Store, recipe: Recipe) -> list[RewardModel]:
 
     # A seed model that trained on benchmarks would leak them into every decision.
     seen = training(store, recipe).join(signals(store, recipe, "groups"), on="pair_id", how="left")
+    learned = trusts.unverified(seen, trusts.gold(store, recipe, seen))
     return [
         cross_fit(seen, store.media, folds=recipe.rewards.folds, seed=recipe.seed),
-        dynamics(seen, store.media, seed=recipe.seed),
+        dynamics(learned, store.media, seed=recipe.seed),
     ]
 
 
@@ -188,9 +193,10 @@ def score(store: Store, recipe: Recipe) -> list[ScoreBooks]:
 def trust(store: Store, recipe: Recipe) -> pl.DataFrame:
     """How far each model that scored the recipe's pairs agrees with their labels, by source and modality; `silent`
     where that is too little for the recipe's `min_trust`. Columns as from `filters._trust.trust`."""
-    found = _trust.trust(training(store, recipe), store.scan("rewards", _scored_by(store, recipe)))
+    found = trusts.measured(store, recipe, training(store, recipe), _scored_by(store, recipe))
     least = recipe.rewards.min_trust
-    return found.with_columns(silent=pl.lit(False) if least is None else pl.col("low") < least)
+    silent = pl.lit(False) if least is None else (pl.col("low") < least).fill_null(True)
+    return found.with_columns(silent=silent)
 
 
 def _scored_by(store: Store, recipe: Recipe) -> list[str]:

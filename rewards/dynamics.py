@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pairs.errors import PrefmillError
 from rewards.embedded import (
     TRAINED_PAIRS,
     EmbeddedModel,
@@ -92,9 +93,12 @@ def dynamics(
 ) -> Dynamics:
     """A judge of the completions of `pairs` (the columns of the pairs table and `group_id`) that learns their
     labels; beyond `trained_pairs` those with the smallest keyed hash. Made for finding wrong labels, not for
-    judging new completions. The fingerprint comes from the features, the settings and the pairs.
+    judging new completions. The fingerprint comes from the features, the settings and the pairs. Raises
+    `PrefmillError` without any pair.
     """
     settings = replace(SETTINGS, seed=seed)
     keys = capped(pair_keys(pairs), trained_pairs, seed)
+    if not len(keys):
+        raise PrefmillError("training dynamics have no pair to learn; leave some prompts out of the gold pairs")
     text = f"{VERSION} {settings.key()} looks={LOOKS} trainings={TRAININGS}"
     return Dynamics(f"dynamics-{digest_of([text, *keys['pair_id']])}", pairs, media, keys, settings)

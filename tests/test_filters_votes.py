@@ -165,7 +165,8 @@ def test_a_pair_stays_when_gold_and_one_of_the_others_agree():
         ("s00000", "drop", "not_agreed"), ("s00001", "drop", "not_agreed")]  # fmt: skip
     assert made["value"].to_list() == [-1, gold[1]]
     against = frames({"gold-7": -gold, "judge": judge, "best-1": best})
-    assert decide("reward_disagreement", *against, Rule(**AGREE)).is_empty(), "gold must earn its vote"
+    made = decide("reward_disagreement", *against, Rule(**AGREE))
+    assert set(made.select("action", "reason").rows()) == {("keep", "rewards_disagree_too_often")}, "earn the vote"
 
 
 def test_agreement_needs_models_that_are_named_and_there():

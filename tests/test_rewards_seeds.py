@@ -102,28 +102,29 @@ def frames(cells):
 
 def test_trust_is_agreement_with_wilsons_interval():
     pairs, rewards = frames({("a", "text"): (80, 0, 20), ("a", "image"): (6, 2, 2), ("b", "text"): (3, 0, 0)})
-    found = {(row["source"], row["modality"]): row for row in trust(pairs, rewards).to_dicts()}
+    found = {(row["source"], row["modality"]): row for row in trust(pairs, rewards, None, {}).to_dicts()}
     # Wilson's interval for 80 of 100: the textbook's 0.711 to 0.867.
     assert found["a", "text"] == {
-        "model": "m", "source": "a", "modality": "text", "pairs": 100, "agreement": 0.8,
+        "model": "m", "source": "a", "modality": "text", "measured_on": "labels", "pairs": 100, "agreement": 0.8,
         "low": pytest.approx(0.7112, abs=1e-3), "high": pytest.approx(0.8666, abs=1e-3),
     }  # fmt: skip
     assert found["a", "image"]["agreement"] == pytest.approx(0.7)
     assert found["b", "text"]["low"] < 0.5 < found["b", "text"]["high"] == 1.0
     lonely = rewards.filter(~pl.col("completion_id").str.ends_with("r"))
-    assert not len(trust(pairs, lonely))
+    assert not len(trust(pairs, lonely, None, {}))
 
 
 def test_a_completion_stays_where_one_of_its_sources_is_believed():
     pairs, rewards = frames({("a", "text"): (80, 0, 20), ("b", "text"): (3, 0, 0)})
-    kept = trusted(pairs, rewards, 0.6).collect()
+    cells = trust(pairs, rewards, None, {})
+    kept = trusted(pairs, rewards, cells, 0.6).collect()
     assert len(kept) == 200
     assert set(kept["completion_id"].str.head(1)) == {"a"}
     shared = pl.concat(
         [pairs, pl.LazyFrame([("b", "text", "atext0c", "atext0r")], schema=pairs.collect_schema(), orient="row")]
     )
-    assert len(trusted(shared, rewards, 0.6).collect()) == 200
-    assert trusted(shared, rewards, 0.0).collect().height == 206
+    assert len(trusted(shared, rewards, cells, 0.6).collect()) == 200
+    assert trusted(shared, rewards, cells, 0.0).collect().height == 206
 
 
 @pytest.mark.parametrize(
