@@ -74,6 +74,28 @@ def test_pictures_get_the_rewards_they_get_alone(ours):  # noqa: F811
     )
 
 
+def test_no_order_of_the_items_changes_a_reward(ours, monkeypatch):  # noqa: F811
+    """Other orders make other batches: here of at most 150 tokens."""
+    monkeypatch.setattr("rewards.sequence.TOKEN_BUDGET", 150)
+    model, items = load_reward_model(ours), pictured()
+    found = model.rewards(items)
+    assert len(model.batches(items)) > 3
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(items))
+        np.testing.assert_allclose(model.rewards([items[place] for place in order]), found[order], atol=1e-4)
+
+
+def test_in_bfloat16_as_on_a_gpu_shared_rewards_are_those_of_items_alone(ours, monkeypatch):  # noqa: F811
+    """Body in bfloat16, head in float32; what rounding leaves between the two is under a tenth of the spread."""
+    monkeypatch.setattr("rewards.sequence.dtype_and_device", lambda: (torch.bfloat16, "cpu"))
+    model, items = load_reward_model(ours), pictured()
+    assert next(model.logits.body.parameters()).dtype == torch.bfloat16
+    shared = model.rewards(items)
+    assert shared.dtype == np.float32
+    each = alone(model, items)
+    assert np.abs(shared - each).max() < 0.1 * np.ptp(each)
+
+
 def test_each_picture_goes_through_the_tower_once(ours):  # noqa: F811
     model = load_reward_model(ours)
     seen = []
