@@ -58,7 +58,7 @@ class SearchRecipe(_Table):
     seeds: _Count = 5  # trainings of each mixture
     held_out: list[str] = []  # sources that never train, beside the benchmarks
     trusted: list[str] = []  # sets that decide; none: all benchmarks and held-out sources
-    features: str = "embedded"  # or the path or hub id of a transformers model
+    features: str = "embedded"  # or "minilm", or the path or hub id of a transformers model
     trial_pairs: _Count = 8_000  # a trial trains on so many
     source_pairs: _Count = 20_000  # of one source are looked at, at most
 

@@ -1,7 +1,8 @@
 """Frozen features: the state of each completion under a fixed extractor, computed once and kept in the store.
 
 A head that trains on them takes seconds, so that many mixtures can be tried. The CPU default is made of the
-features of the embedded reward model; a backbone gives its last hidden state at the last real token.
+features of the embedded reward model; a small sentence encoder adds what texts are about (`rewards.sentences`); a
+backbone gives its last hidden state at the last real token.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pairs.tables import FEATURES
 from rewards.features import DENSE_WIDTH, VERSION, features
 from rewards.interface import Item
 from rewards.score import ScoreBooks, chunk_items
+from rewards.sentences import MINILM, minilm
 
 EMBEDDED = "embedded"
 _CHUNK = 1 << 23  # numbers per commit, 32 MB: what an interrupted run loses at most
@@ -97,7 +99,9 @@ class BackboneStates:
 
 
 def load_extractor(name: str) -> Extractor:
-    """The extractor "embedded", or the backbone in a folder or of the hub by id."""
+    """The extractor "embedded" or "minilm", or the backbone in a folder or of the hub by id."""
+    if name == MINILM:
+        return minilm()
     return EmbeddedStates() if name == EMBEDDED else BackboneStates(name)
 
 
