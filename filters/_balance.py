@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from filters._calibration import wilson_low
 from filters._decisions import DECISIONS, decisions
 from filters._strata import bounded_weights, strata
 
@@ -34,19 +35,28 @@ class Measure:
 def matched(part: pl.DataFrame, bins: int, measure: Measure) -> pl.DataFrame:
     """Drops from the side that weighs more until both weigh alike, in each stratum of the size of the difference.
 
-    `part` has source, pair_id, chosen, rejected, larger, weight and `measure.value`. Which pairs go is drawn by a
-    keyed hash of the pair_id.
+    `part` has source, pair_id, chosen, rejected, larger, weight and `measure.value`. Where it has `margin`, of
+    seed models that agree with labels, the lowest go first; else a keyed hash of the pair_id draws which.
     """
+    margin = pl.col("margin").fill_null(0.0) if _tells(part) else pl.lit(0.0)
     rows = _stratified(part, bins)
     keys = [hashlib.blake2b(pair_id.encode(), key=measure.key).digest() for pair_id in rows["pair_id"]]
     upto = pl.col("weight").cum_sum().over("stratum", "larger")
     surplus = (
-        rows.with_columns(key=pl.Series(keys, dtype=pl.Binary))
-        .sort("key", "source")
+        rows.with_columns(key=pl.Series(keys, dtype=pl.Binary), doubt=-margin)
+        .sort("doubt", "key", "source")
         .filter(upto > pl.col("other") + 1e-9)
     )
     winner = pl.when("larger").then(pl.lit(measure.larger)).otherwise(pl.lit(measure.smaller))
     return decisions(surplus, "drop", winner + pl.lit("_wins_surplus"), measure.value)
+
+
+def _tells(part: pl.DataFrame) -> bool:
+    """Whether the margins agree with more than half of the labels, by the lower end of Wilson's 95% interval."""
+    if "margin" not in part.columns:
+        return False
+    known = part["margin"].drop_nulls()
+    return len(known) > 0 and wilson_low(float((known.sign() + 1).mean() / 2), len(known)) > 0.5  # type: ignore[operator, arg-type]
 
 
 def weighted(part: pl.DataFrame, bins: int, limit: float, measure: Measure) -> pl.DataFrame:

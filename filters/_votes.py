@@ -9,6 +9,30 @@ import polars as pl
 from filters._calibration import wilson_low
 
 
+def margins(pairs: pl.LazyFrame, rewards: pl.LazyFrame) -> pl.LazyFrame:
+    """`pair_id, model, margin` (reward of the chosen less that of the rejected) of each model that gave both
+    completions of a pair a finite reward; one that is not finite counts as none."""
+    asked = pairs.select("pair_id", "chosen_id", "rejected_id").unique()
+    known = rewards.select("model", "completion_id", pl.col("reward").cast(pl.Float64)).filter(
+        pl.col("reward").is_finite()
+    )
+    return (
+        asked.join(known, left_on="chosen_id", right_on="completion_id")
+        .join(known, left_on=["rejected_id", "model"], right_on=["completion_id", "model"])
+        .select("pair_id", "model", margin=pl.col("reward") - pl.col("reward_right"))
+    )
+
+
+def mean_margins(pairs: pl.LazyFrame, rewards: pl.LazyFrame) -> pl.LazyFrame:
+    """`pair_id, margin`: the mean over models of their margins, each in units of its own mean size."""
+    scaled = margins(pairs, rewards).with_columns(
+        pl.col("margin") / pl.col("margin").sort_by("pair_id").abs().mean().over("model")
+    )
+    # Sums of floats depend on their order: the ids and the models' names fix it.
+    told = scaled.filter(pl.col("margin").is_finite()).group_by("pair_id")
+    return told.agg(pl.col("margin").sort_by("model").mean())
+
+
 def not_opposed(survivors: pl.DataFrame) -> pl.DataFrame:
     """Without the pairs whose completions another criterion orders the other way round."""
     turned = survivors.select(chosen_id="rejected_id", rejected_id="chosen_id", other="criterion").unique()

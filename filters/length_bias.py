@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field
 from filters._balance import Measure, balance, lean
 from filters._decisions import decisions
 from filters._strata import chars, words
+from filters._votes import mean_margins
 
 SIGNAL = pa.schema(
     [
@@ -30,6 +31,8 @@ SIGNAL = pa.schema(
         pa.field("chosen_words", pa.int64(), nullable=False),
         pa.field("rejected_words", pa.int64(), nullable=False),
         pa.field("log_ratio", pa.float64()),  # ln(chosen / rejected characters); null when one has none
+        # Mean over models of reward margin / that model's mean size of margins; null without rewards.
+        pa.field("margin", pa.float64()),
     ]
 )
 _LENGTH = Measure("longer", "shorter", "log_ratio", "length_balance", b"length_bias")
@@ -39,7 +42,8 @@ class Rule(BaseModel, extra="forbid"):
     policy: Literal["match", "weight", "cap"] = Field(
         "match",
         description="match: drop from the larger side until as many longer as shorter ones win, at every length "
-        "difference; weight: the same by sample weights; cap: only drop pairs over `ratio`",
+        "difference, first those that seed models hold least right; weight: the same by sample weights; cap: only "
+        "drop pairs over `ratio`",
     )
     bins: int = Field(
         10, ge=1, le=1000, description="quantile bins of the length difference (fewer under 50 pairs a bin)"
@@ -57,7 +61,7 @@ class Rule(BaseModel, extra="forbid"):
     )
 
 
-def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
+def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame | None = None) -> pl.LazyFrame:
     lengths = pairs.select(
         "pair_id",
         chosen_chars=chars("chosen"),
@@ -67,12 +71,16 @@ def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
     ).unique()
     both = (pl.col("chosen_chars") > 0) & (pl.col("rejected_chars") > 0)
     ratio = pl.col("chosen_chars").log() - pl.col("rejected_chars").log()
-    return lengths.with_columns(log_ratio=pl.when(both).then(ratio))
+    measured = lengths.with_columns(log_ratio=pl.when(both).then(ratio))
+    if rewards is None:
+        return measured.with_columns(margin=pl.lit(None, pl.Float64))
+    return measured.join(mean_margins(pairs, rewards), on="pair_id", how="left")
 
 
 def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     """Drops `longer_wins_surplus`, `shorter_wins_surplus` or `length_ratio` (value: `log_ratio`), or weights
-    `length_balance`. Which pairs of a surplus go is a keyed hash of the pair_id: the same ones in every run.
+    `length_balance`. Of a surplus those go first whose label the mixture's seed models hold least right, where
+    they agree with labels at all; elsewhere a keyed hash of the pair_id says which, the same ones in every run.
     """
     texts = as_published(survivors.filter(pl.col("log_ratio").is_not_null()))
     if params.policy == "cap":
@@ -82,12 +90,12 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
 
 
 def as_published(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose pair an earlier rule has flipped (column `flipped`), with the lengths swapped too."""
+    """Rows whose pair an earlier rule has flipped (column `flipped`), with lengths and margin turned too."""
     turned = pl.col("flipped")
     return rows.with_columns(
         chosen_chars=pl.when(turned).then("rejected_chars").otherwise("chosen_chars"),
         rejected_chars=pl.when(turned).then("chosen_chars").otherwise("rejected_chars"),
-        log_ratio=pl.when(turned).then(-pl.col("log_ratio")).otherwise("log_ratio"),
+        **{name: pl.when(turned).then(-pl.col(name)).otherwise(name) for name in ("log_ratio", "margin")},
     )
 
 

@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field, model_validator
 from filters._calibration import Judgement, fit_noise, judge, length_share
 from filters._decisions import DECISIONS, decisions
 from filters._strata import bounded_weights, chars, kept_alike, least_probable, side_weights
-from filters._votes import named, not_opposed, trusts, votes
+from filters._votes import margins, named, not_opposed, trusts, votes
 from pairs.errors import PrefmillError
 
 _APART = ("source", "criterion", "modality")
@@ -104,18 +104,10 @@ class Rule(BaseModel, extra="forbid"):
 def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame) -> pl.LazyFrame:
     """A reward that is not finite counts as none: that model abstains on the pair."""
     difference = (chars("chosen") - chars("rejected")).alias("length_difference")
-    asked = pairs.select("pair_id", "chosen_id", "rejected_id", difference).unique()
-    known = rewards.select("model", "completion_id", pl.col("reward").cast(pl.Float64)).filter(
-        pl.col("reward").is_finite()
-    )
-    margin = (pl.col("reward") - pl.col("reward_right")).alias("margin")
-    margins = (
-        asked.join(known, left_on="chosen_id", right_on="completion_id")
-        .join(known, left_on=["rejected_id", "model"], right_on=["completion_id", "model"])
-        .select("pair_id", "model", margin)
-    )
-    units = pl.LazyFrame(_units(margins.collect()), schema=_UNITS, orient="row")
-    scaled = margins.join(units, on="model").with_columns(pl.col("margin") / pl.col("unit"))
+    asked = pairs.select("pair_id", difference).unique()
+    found = margins(pairs, rewards)
+    units = pl.LazyFrame(_units(found.collect()), schema=_UNITS, orient="row")
+    scaled = found.join(units, on="model").with_columns(pl.col("margin") / pl.col("unit"))
     # Sums of floats depend on their order: the models' names fix it.
     told = scaled.group_by("pair_id").agg(
         margins=pl.struct("model", "margin").sort_by("model"), each=pl.col("margin").sort_by("model")
@@ -132,16 +124,16 @@ def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _units(margins: pl.DataFrame) -> list[tuple[str, float]]:
+def _units(found: pl.DataFrame) -> list[tuple[str, float]]:
     """What makes log-odds of a model's margins: its temperature over all pairs, so that a model counts as much as
     its margins tell. A model whose margins are all nil or speak against the labels has none, and no vote.
     """
     units = []
-    for part in margins.sort("model", "pair_id").partition_by("model", maintain_order=True):
-        found = part["margin"].to_numpy()
-        fitted = fit_noise(found)
+    for part in found.sort("model", "pair_id").partition_by("model", maintain_order=True):
+        sizes = part["margin"].to_numpy()
+        fitted = fit_noise(sizes)
         if fitted is not None:
-            units.append((part["model"][0], max(fitted[0], _SHARPEST * float(np.abs(found).mean()))))
+            units.append((part["model"][0], max(fitted[0], _SHARPEST * float(np.abs(sizes).mean()))))
     return units
 
 

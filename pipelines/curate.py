@@ -3,6 +3,7 @@
 import dagster as dg
 
 import filters
+from filters import _apply
 from pipelines import looks, outcomes, steps
 from pipelines.failures import one_line_failures
 from pipelines.ingest import PAIRS_ASSET
@@ -13,7 +14,7 @@ GPU = "gpu"
 
 def _signal_asset(name: str) -> dg.AssetsDefinition:
     module = filters.load(name)
-    reads = steps.reads(name)
+    reads = _apply.reads(name)
     deps = [PAIRS_ASSET, *(["groups"] if "groups" in reads else []), *(["rewards"] if "rewards" in reads else [])]
 
     @dg.asset(

@@ -7,7 +7,6 @@ made from and does nothing when that has not changed.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -104,15 +103,10 @@ def _inputs(store: Store, recipe: Recipe, *more: str) -> str:
     return hashlib.blake2b("\n".join([*held, *more]).encode(), digest_size=16).hexdigest()
 
 
-def reads(name: str) -> tuple[str, ...]:
-    """What a filter's signal reads: tables, and `read_media` for the bytes of pictures."""
-    return tuple(inspect.signature(filters.load(name).signal).parameters)
-
-
 def signal(store: Store, recipe: Recipe, name: str) -> Signals:
     """Compute one filter's signal for the recipe's pairs, unless its inputs are what they were."""
     table = f"signals/{name}"
-    wanted = reads(name)
+    wanted = _apply.reads(name)
     model = _scored_by(store, recipe) if "rewards" in wanted else []
     fingerprint = _inputs(store, recipe, _code(name), *model, *(trusts.key(recipe) if model else []))
     known = store.facts(table, recipe.name)
@@ -149,9 +143,9 @@ def _code(name: str) -> str:
 
 def reward_models(store: Store, recipe: Recipe) -> Iterator[RewardModel]:
     """The models that judge the recipe's pairs, in its order: saved ones, those behind servers, and the embedded
-    one twice, cross-fitted on the pairs themselves and watched while it learns them. None when no rule reads
+    one twice, cross-fitted on the pairs themselves and watched while it learns them. None when no rule needs
     rewards. One at a time: two large ones need not be in memory together."""
-    if not any("rewards" in reads(name) for name in recipe.rules):
+    if not any(_apply.needs(name, "rewards") for name in recipe.rules):
         return
     from rewards.load import load_reward_model, load_server
     from rewards.verdicts import Judge, judged

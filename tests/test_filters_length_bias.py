@@ -18,7 +18,7 @@ from filters._strata import bounded_weights, strata
 from filters.length_bias import Rule, report, rule
 
 
-def frames(lengths, source="s", order=0, start=0):
+def frames(lengths, source="s", order=0, start=0, margins=None):
     """Survivors and signal of one source whose completions have these lengths `(chosen, rejected)`."""
     names = [f"{source}{start + number}" for number in range(len(lengths))]
     logs = [math.log(chosen / rejected) if chosen and rejected else None for chosen, rejected in lengths]
@@ -29,8 +29,10 @@ def frames(lengths, source="s", order=0, start=0):
         "chosen_words": [chosen // 5 for chosen, _ in lengths],
         "rejected_words": [rejected // 5 for _, rejected in lengths],
         "log_ratio": logs,
+        "margin": [None] * len(names) if margins is None else list(margins),
     }
-    schema = {"pair_id": pl.String, **dict.fromkeys(list(signal)[1:5], pl.Int64), "log_ratio": pl.Float64}
+    numbers = dict.fromkeys(("log_ratio", "margin"), pl.Float64)
+    schema = {"pair_id": pl.String, **dict.fromkeys(list(signal)[1:5], pl.Int64), **numbers}
     return pl.DataFrame([row(source, name, order) for name in names]), pl.DataFrame(signal, schema=schema)
 
 
@@ -226,7 +228,15 @@ def test_length_says_nothing_about_real_labels_after_the_rule(real_data, name, r
 
 def test_a_flipped_pair_counts_with_its_lengths_swapped():
     rows = [
-        row("a", f"{number:032x}", flipped=number >= 5, chosen_chars=90, rejected_chars=10, log_ratio=math.log(9))
+        row(
+            "a",
+            f"{number:032x}",
+            flipped=number >= 5,
+            chosen_chars=90,
+            rejected_chars=10,
+            log_ratio=math.log(9),
+            margin=1.0,
+        )
         for number in range(10)
     ]
     survivors = pl.DataFrame(rows)
@@ -243,3 +253,42 @@ def test_matching_counts_pairs_by_the_weight_that_an_earlier_rule_gave():
     made = decide("length_bias", half, signal, Rule(policy="weight"))
     assert made["value"].to_list() == pytest.approx([1.0] * 90)
     assert decide("length_bias", rows, signal, Rule()).height == 30
+
+
+def dropped(rows, signal):
+    return set(decide("length_bias", rows, signal, Rule())["pair_id"])
+
+
+def test_the_least_probable_of_a_surplus_go():
+    lengths = [(200, 100)] * 60 + [(100, 200)] * 30
+    margins = [1.0] * 20 + [-1.0] * 30 + [None] * 10 + [1.0] * 30
+    rows, signal = frames(lengths, margins=margins)
+    assert dropped(rows, signal) == {f"s{number}" for number in range(20, 50)}
+    turned = rows.with_columns(flipped=pl.Series([number in (0, 20) for number in range(90)]))
+    gone = dropped(turned, signal)
+    assert "s0" not in gone, "flipped it is a shorter winner, of which there are too few"
+    assert len(gone) == 26
+    assert gone <= {f"s{number}" for number in range(21, 50)}
+
+
+def test_seed_models_that_agree_with_too_few_labels_pick_nobody():
+    lengths, by_hash = biased(600), dropped(*frames(biased(600)))
+    sides = np.where([chosen > rejected for chosen, rejected in lengths], 1.0, -1.0)
+    assert dropped(*frames(lengths, margins=np.where(np.arange(600) < 280, 1.0, -1.0))) == by_hash
+    assert dropped(*frames(lengths, margins=sides)) == by_hash, "alike within a side: the hash draws"
+    assert dropped(*frames(lengths, margins=np.where(np.arange(600) < 400, 1.0, -1.0))) != by_hash
+
+
+def test_margins_of_models_count_in_units_of_their_own():
+    table = pairs(("s", "q", "a good answer", "bad"), ("s", "z", "yes it is", "no"))
+    rewards = []
+    for place, (chosen, rejected) in enumerate(table.select("chosen_id", "rejected_id").iter_rows()):
+        for model, size in (("large", 100.0), ("small", 0.1)):
+            sign = 1.0 if model == "large" or place == 0 else -1.0
+            rewards += [(model, chosen, sign * size), (model, rejected, 0.0)]
+    rewards = pl.DataFrame(rewards, schema=["model", "completion_id", "reward"], orient="row")
+    found = pl.from_arrow(run_signal("length_bias", {"pairs": table.lazy(), "rewards": rewards.lazy()}))
+    told = dict(found.select("pair_id", "margin").iter_rows())
+    assert [told[pair_id] for pair_id in table["pair_id"]] == [1.0, 0.0]
+    without = pl.from_arrow(run_signal("length_bias", {"pairs": table.lazy()}))
+    assert without["margin"].null_count() == 2

@@ -162,3 +162,20 @@ def test_only_the_servers_judge_where_only_they_are_named(tmp_path):
     assert recipe(tmp_path, server).rewards.local() == []
     assert recipe(tmp_path, f'model = "embedded"\n{server}').rewards.local() == ["embedded"]
     assert recipe(tmp_path, "").rewards.local() == ["embedded"]
+
+
+def test_a_rule_that_only_takes_what_rewards_there_are_asks_for_none(tmp_path, store):
+    """Lengths alone are cheap: balancing them must not train a reward model."""
+    fill(store, TEXTS)
+    file = tmp_path / "lengths.toml"
+    file.write_text("[sources.toy]\n[rules.length_bias]\n")
+    lengths = load_recipe(file, rules=_apply.rules(), sources=("toy",), train=TrainSettings)
+    steps.signal(store, lengths, "groups")
+    assert steps.score(store, lengths) == []
+    steps.signal(store, lengths, "length_bias")
+    assert steps.signals(store, lengths, "length_bias").collect()["margin"].null_count() == 60
+    file.write_text(file.read_text() + "[rules.reward_disagreement]\n[rewards]\nfolds = 2\n")
+    both = load_recipe(file, rules=_apply.rules(), sources=("toy",), train=TrainSettings)
+    assert len(steps.score(store, both)) == 2
+    assert steps.signal(store, both, "length_bias").changed
+    assert steps.signals(store, both, "length_bias").collect()["margin"].null_count() == 0
