@@ -59,6 +59,7 @@ class Store:
             _conform(rows, schema, by, part),
             mode="overwrite",
             predicate=f"{by} = '{_quoted(part)}'",
+            schema_mode=None if table in TABLES else "merge",  # a filter may measure more than it did
             partition_by=[by],
             commit_properties=_commit(part, facts),
             writer_properties=_layout(),

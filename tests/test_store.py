@@ -69,6 +69,16 @@ def test_rows_of_another_shape_or_part_are_refused(store):
         store.replace("bad_rows", "a", bad_rows("b", 1), {})
 
 
+def test_a_signal_may_measure_more_than_it_did(store):
+    """A newer filter's column joins a store that an older one has filled; other mixtures have it empty."""
+    old = {"pair_id": ["x"], "n": pa.array([1], pa.int64())}
+    for mixture in ("a", "b"):
+        store.replace("signals/toy", mixture, pa.table({"mixture": [mixture], **old}), {})
+    store.replace("signals/toy", "a", pa.table({"mixture": ["a"], **old, "more": pa.array([0.5])}), {})
+    rows = store.scan("signals/toy").select("mixture", "n", "more").sort("mixture").collect().rows()
+    assert rows == [("a", 1, 0.5), ("b", 1, None)]
+
+
 def test_media_come_back_by_id_and_shards_are_named_by_content(store):
     media = pictures(40)
     writer = MediaWriter(store, "a")
