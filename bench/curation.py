@@ -2,7 +2,8 @@
 
 Labels of real sources are turned, rules act on the training part, and heads on frozen features are trained on what
 is left; accuracy is on held-out pairs of other prompts with the labels as published. Reads PREFMILL_REAL_DATA
-(a folder beside the checkout by default); five seeds; minutes on two cores.
+(a folder beside the checkout by default). Five seeds, a quarter of an hour on two cores; seeds that are done are
+kept in `_curation_data.home()`. Writes bench/results/curation.txt and docs/curation.md.
 """
 
 from __future__ import annotations
@@ -10,18 +11,17 @@ from __future__ import annotations
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
+from bench import _curation_cells as kept
 from bench import _curation_data as data
-from bench import _curation_rules as rules
-from bench import _measure
-from filters.length_bias import report
+from bench import _curation_page, _measure
+from bench._curation_cells import Cell
+from bench._curation_runs import cell, lengths
 
 SEEDS = (0, 1, 2, 3, 4)
 STUDENT = (12.706, 4.303, 3.182, 2.776)  # 97.5% quantiles for 1 to 4 degrees of freedom
@@ -33,110 +33,6 @@ SINGLE = ("cross-fit", "early", "late", "area")  # detectors; `dynamics` is earl
 LEANING = (data.TOGETHER, "HH", "P")  # sets in which the longer one wins more often, the largest first
 TRAINERS = ("regularised", "memorising")
 STRUCTURED = ("length", "ambiguous", "one source")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One set, noise and seed. `accuracy` and `balanced`: (trainer, method); `auroc` by detector; `length_auc` and
-    `dropped` by method."""
-
-    name: str
-    noise: str
-    seed: int
-    accuracy: dict[tuple[str, str], float]
-    balanced: dict[tuple[str, str], float]
-    auroc: dict[str, float]
-    length_auc: dict[str, float]
-    dropped: dict[str, float]
-
-
-def cell(store: Path, job: tuple[str, str, int]) -> Cell:
-    import torch
-
-    torch.set_num_threads(1)
-    name, noise, seed = job
-    clean, test = data.split(data.read(store, name), seed)
-    flipped = data.flips(clean, noise, seed)
-    train = clean.flipped(flipped)
-    found = rules.detect(train, seed)
-    left = {"clean": np.ones(len(train)), "nothing": np.ones(len(train))}
-    left |= rules.versions(train, flipped, found, seed)
-    accuracy, balanced = _scores(train, flipped, left, test, seed)
-    detectors = {model: first - second for model, (first, second) in found.items()}
-    detectors["default"] = rules.probabilities(train, rules.signal(train, found))
-    detectors["surplus"] = rules.surplus(train, found)
-    return Cell(
-        *job, accuracy, balanced,
-        {model: _auroc(-values, flipped) for model, values in detectors.items()} if flipped.any() else {},
-        {method: _length_auc(train.difference, weights) for method, weights in left.items()},
-        {method: float((weights == 0).mean()) for method, weights in left.items()},
-    )  # fmt: skip
-
-
-def lengths(store: Path, job: tuple[str, int]) -> Cell:
-    """The length rules on all training pairs of a set, labels as published."""
-    import torch
-
-    torch.set_num_threads(1)
-    name, seed = job
-    train, test = data.split(data.read(store, name), seed, most=len(data.read(store, name)))
-    left = {"nothing": np.ones(len(train)), "match": rules.balanced(train, "match", rules.detect(train, seed))}
-    left |= {"match, drawn": rules.balanced(train, "match"), "weight": rules.balanced(train, "weight")}
-    left["random"] = np.zeros(len(train))
-    count = int((left["match"] > 0).sum())
-    left["random"][np.random.default_rng(seed).permutation(len(train))[:count]] = 1
-    accuracy, balanced = _scores(train, np.zeros(len(train), bool), left, test, seed)
-    return Cell(
-        name, "none", seed, accuracy, balanced, {},
-        {method: _length_auc(train.difference, weights) for method, weights in left.items()},
-        {method: float((weights == 0).mean()) for method, weights in left.items()},
-    )  # fmt: skip
-
-
-def _scores(
-    train: data.Pairs, flipped: np.ndarray, left: dict[str, np.ndarray], test: data.Pairs, seed: int
-) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], float]]:
-    """Accuracy as found and balanced over length, by trainer and method."""
-    accuracy, balanced = {}, {}
-    for trainer, found in _trained(train, flipped, left, test, seed).items():
-        for method, margins in zip(left, found, strict=True):
-            right = margins > 0
-            sides = [right[test.difference > 0].mean(), right[test.difference < 0].mean()]
-            accuracy[trainer, method], balanced[trainer, method] = float(right.mean()), float(np.mean(sides))
-    return accuracy, balanced
-
-
-def _trained(
-    train: data.Pairs, flipped: np.ndarray, left: dict[str, np.ndarray], test: data.Pairs, seed: int
-) -> dict[str, np.ndarray]:
-    """Margins `[methods, test pairs]` by trainer."""
-    from bench._curation_trainers import margins
-    from bench._curation_trainers import train as run
-
-    sign = np.ones((len(left), len(train)))
-    if "clean" in left:
-        sign[list(left).index("clean")] = np.where(flipped, -1, 1)
-    weight = np.stack(list(left.values()))
-    chance = np.random.default_rng(seed)
-    groups = train.table["group_id"].unique().sort().to_list()
-    share = dict(zip(groups, chance.random(len(groups)), strict=True))
-    held = np.array([share[group] for group in train.table["group_id"]]) < 0.15
-    return {
-        "regularised": margins(run(train.inputs, sign, weight, held, seed, 12), test.inputs),
-        "memorising": margins(run(train.inputs, sign, weight, None, seed, 25), test.inputs),
-    }
-
-
-def _auroc(score: np.ndarray, wrong: np.ndarray) -> float:
-    ranks = np.argsort(np.argsort(score, kind="stable"), kind="stable")
-    found = wrong.sum()
-    return float((ranks[wrong].sum() - found * (found - 1) / 2) / (found * (len(wrong) - found)))
-
-
-def _length_auc(difference: np.ndarray, weights: np.ndarray) -> float:
-    sides = {"chosen_chars": difference, "rejected_chars": 0 * difference, "weight": weights}
-    frame = pl.DataFrame({"source": "all", **sides}).filter(pl.col("weight") > 0)
-    return float(report(frame)["auc"][0])
 
 
 def _interval(values: list[float]) -> str:
@@ -258,27 +154,37 @@ def _result(cells: list[Cell], long: list[Cell]) -> list[str]:
     ]  # fmt: skip
 
 
+def _seed(folder: Path, seed: int) -> dict[str, list[Cell]]:
+    """All cells of a seed, computed unless the same code has done so before."""
+    file = kept.place(folder, seed)
+    if not file.exists():
+        jobs = [(name, noise, seed) for name in data.SETS for noise in data.planned(name)]
+        # Polars does not survive a fork.
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+            long = pool.map(partial(lengths, folder), [(name, seed) for name in LEANING])
+            cells = list(pool.map(partial(cell, folder), jobs))
+            kept.write(file, {"cells": cells, "long": list(long)})
+    return kept.read(file)
+
+
 def main() -> None:
     started = time.perf_counter()
     seeds = [int(seed) for seed in sys.argv[1:]] or SEEDS
-    cells: list[Cell] = []
-    long: list[Cell] = []
     folder = data.home()
     data.ingest_all(folder)
+    cells: list[Cell] = []
+    long: list[Cell] = []
+    for seed in seeds:
+        found = _seed(folder, seed)
+        cells, long = [*cells, *found["cells"]], [*long, *found["long"]]
+        print(f"seed {seed} done after {time.perf_counter() - started:.0f} s", file=sys.stderr)
     seen = "dense measures and MiniLM" if data.MINILM else "dense measures and a random projection of words"
-    spawn = get_context("spawn")  # polars does not survive a fork
-    with ProcessPoolExecutor(2, mp_context=spawn) as pool:
-        for number, seed in enumerate(seeds, 1):
-            jobs = [(name, noise, seed) for name in data.SETS for noise in data.planned(name)]
-            later = pool.map(partial(lengths, folder), [(name, seed) for name in LEANING])
-            cells += pool.map(partial(cell, folder), jobs)
-            long += later
-            print(f"seed {seed} done after {time.perf_counter() - started:.0f} s", file=sys.stderr)
-            head = (
-                f"seeds {' '.join(map(str, seeds[:number]))}; trainers see {seen}; at most {data.TRAIN} training "
-                f"and {data.TEST} test pairs; {time.perf_counter() - started:.0f} s; mean and 95% interval"
-            )
-            _measure.keep("curation", [head, *_tables(cells, long), *_result(cells, long)])
+    head = (
+        f"seeds {' '.join(map(str, seeds))}; trainers see {seen}; at most {data.TRAIN} training and {data.TEST} "
+        "test pairs; mean and 95% interval"
+    )
+    _measure.keep("curation", [head, *_tables(cells, long), *_result(cells, long)])
+    _curation_page.main()
 
 
 if __name__ == "__main__":

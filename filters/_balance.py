@@ -36,15 +36,17 @@ def matched(part: pl.DataFrame, bins: int, measure: Measure) -> pl.DataFrame:
     """Drops from the side that weighs more until both weigh alike, in each stratum of the size of the difference.
 
     `part` has source, pair_id, chosen, rejected, larger, weight and `measure.value`. Where it has `margin`, of
-    seed models that agree with labels, the lowest go first; else a keyed hash of the pair_id draws which.
+    seed models that agree with labels, those below 0 go first; a keyed hash of the pair_id draws the rest. (By the
+    size of the margin the hard but right pairs would go: where the larger side is truly better that costs more
+    than drawing.)
     """
-    margin = pl.col("margin").fill_null(0.0) if _tells(part) else pl.lit(0.0)
+    wrong = (pl.col("margin") < 0).fill_null(False) if _tells(part) else pl.lit(False)
     rows = _stratified(part, bins)
     keys = [hashlib.blake2b(pair_id.encode(), key=measure.key).digest() for pair_id in rows["pair_id"]]
     upto = pl.col("weight").cum_sum().over("stratum", "larger")
     surplus = (
-        rows.with_columns(key=pl.Series(keys, dtype=pl.Binary), doubt=-margin)
-        .sort("doubt", "key", "source")
+        rows.with_columns(key=pl.Series(keys, dtype=pl.Binary), wrong=wrong)
+        .sort("wrong", "key", "source")
         .filter(upto > pl.col("other") + 1e-9)
     )
     winner = pl.when("larger").then(pl.lit(measure.larger)).otherwise(pl.lit(measure.smaller))

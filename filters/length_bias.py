@@ -42,7 +42,7 @@ class Rule(BaseModel, extra="forbid"):
     policy: Literal["match", "weight", "cap"] = Field(
         "match",
         description="match: drop from the larger side until as many longer as shorter ones win, at every length "
-        "difference, first those that seed models hold least right; weight: the same by sample weights; cap: only "
+        "difference, first those that seed models hold wrong; weight: the same by sample weights; cap: only "
         "drop pairs over `ratio`",
     )
     bins: int = Field(
@@ -79,8 +79,8 @@ def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame | None = None) -> pl.LazyF
 
 def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     """Drops `longer_wins_surplus`, `shorter_wins_surplus` or `length_ratio` (value: `log_ratio`), or weights
-    `length_balance`. Of a surplus those go first whose label the mixture's seed models hold least right, where
-    they agree with labels at all; elsewhere a keyed hash of the pair_id says which, the same ones in every run.
+    `length_balance`. Of a surplus those go first whose label the mixture's seed models hold wrong, where they
+    agree with labels at all; of the rest a keyed hash of the pair_id says which, the same ones in every run.
     """
     texts = as_published(survivors.filter(pl.col("log_ratio").is_not_null()))
     if params.policy == "cap":

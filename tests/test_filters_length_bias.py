@@ -259,7 +259,7 @@ def dropped(rows, signal):
     return set(decide("length_bias", rows, signal, Rule())["pair_id"])
 
 
-def test_the_least_probable_of_a_surplus_go():
+def test_what_seed_models_hold_wrong_goes_first():
     lengths = [(200, 100)] * 60 + [(100, 200)] * 30
     margins = [1.0] * 20 + [-1.0] * 30 + [None] * 10 + [1.0] * 30
     rows, signal = frames(lengths, margins=margins)
@@ -275,7 +275,7 @@ def test_seed_models_that_agree_with_too_few_labels_pick_nobody():
     lengths, by_hash = biased(600), dropped(*frames(biased(600)))
     sides = np.where([chosen > rejected for chosen, rejected in lengths], 1.0, -1.0)
     assert dropped(*frames(lengths, margins=np.where(np.arange(600) < 280, 1.0, -1.0))) == by_hash
-    assert dropped(*frames(lengths, margins=sides)) == by_hash, "alike within a side: the hash draws"
+    assert dropped(*frames(lengths, margins=sides)) == by_hash, "all right within the larger side: the hash draws"
     assert dropped(*frames(lengths, margins=np.where(np.arange(600) < 400, 1.0, -1.0))) != by_hash
 
 
