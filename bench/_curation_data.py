@@ -100,7 +100,7 @@ def planned(name: str) -> tuple[str, ...]:
 def home() -> Path:
     """Where the sources and the embeddings are kept between runs: named after the code that made them."""
     root = Path(__file__).parents[1]
-    files = [file for room in ("pairs", "sources") for file in sorted((root / room).glob("*.py"))]
+    files = [*sorted((root / "sources").glob("*.py")), root / "pairs" / "schema.py", root / "pairs" / "ids.py"]
     files += [root / "rewards" / "sentences.py", root / "rewards" / "features.py"]
     code = hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
     return Path.home() / ".cache" / "prefmill-bench" / f"curation-{code}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from filters._calibration import wilson_low
+from filters._calibration import length_share, wilson_low
 from filters._decisions import DECISIONS, decisions
 from filters._strata import bounded_weights, strata
 
@@ -35,17 +35,15 @@ class Measure:
 def matched(part: pl.DataFrame, bins: int, measure: Measure) -> pl.DataFrame:
     """Drops from the side that weighs more until both weigh alike, in each stratum of the size of the difference.
 
-    `part` has source, pair_id, chosen, rejected, larger, weight and `measure.value`. Where it has `margin`, of
-    seed models that agree with labels, those below 0 go first; a keyed hash of the pair_id draws the rest. (By the
-    size of the margin the hard but right pairs would go: where the larger side is truly better that costs more
-    than drawing.)
+    `part` has source, pair_id, chosen, rejected, larger, weight and `measure.value`. Where it has `margin`, those
+    that seed models hold `_wrong` go first; a keyed hash of the pair_id draws the rest. (By the size of the margin
+    the hard but right pairs would go: where the larger side is truly better that costs more than drawing.)
     """
-    wrong = (pl.col("margin") < 0).fill_null(False) if _tells(part) else pl.lit(False)
-    rows = _stratified(part, bins)
+    rows = _stratified(part.with_columns(wrong=_wrong(part)), bins)
     keys = [hashlib.blake2b(pair_id.encode(), key=measure.key).digest() for pair_id in rows["pair_id"]]
     upto = pl.col("weight").cum_sum().over("stratum", "larger")
     surplus = (
-        rows.with_columns(key=pl.Series(keys, dtype=pl.Binary), wrong=wrong)
+        rows.with_columns(key=pl.Series(keys, dtype=pl.Binary))
         .sort("wrong", "key", "source")
         .filter(upto > pl.col("other") + 1e-9)
     )
@@ -53,12 +51,23 @@ def matched(part: pl.DataFrame, bins: int, measure: Measure) -> pl.DataFrame:
     return decisions(surplus, "drop", winner + pl.lit("_wins_surplus"), measure.value)
 
 
-def _tells(part: pl.DataFrame) -> bool:
-    """Whether the margins agree with more than half of the labels, by the lower end of Wilson's 95% interval."""
-    if "margin" not in part.columns:
-        return False
-    known = part["margin"].drop_nulls()
-    return len(known) > 0 and wilson_low(float((known.sign() + 1).mean() / 2), len(known)) > 0.5  # type: ignore[operator, arg-type]
+def _wrong(part: pl.DataFrame) -> pl.Series:
+    """Whether seed models hold a pair's label wrong, were both completions of one length: its margin less what the
+    difference alone predicts of it is below 0. Nobody's is where such margins do not agree with more than half of
+    the labels (lower end of Wilson's 95% interval)."""
+    nobody = pl.repeat(False, part.height, eager=True)
+    known = part["margin"].is_not_null().to_numpy() if "margin" in part.columns else np.zeros(part.height, bool)
+    if not known.any():
+        return nobody
+    margins = part["margin"].to_numpy()[known]
+    share = length_share(margins, part.select(DIFFERENCE).to_series().to_numpy()[known])
+    at_equal = margins if share is None else margins - share
+    agreement = float((np.sign(at_equal) + 1).mean() / 2)
+    if wilson_low(agreement, len(at_equal)) <= 0.5:
+        return nobody
+    wrong = np.zeros(part.height, bool)
+    wrong[known] = at_equal < 0
+    return pl.Series(wrong)
 
 
 def weighted(part: pl.DataFrame, bins: int, limit: float, measure: Measure) -> pl.DataFrame:

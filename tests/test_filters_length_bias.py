@@ -261,14 +261,18 @@ def dropped(rows, signal):
 
 def test_what_seed_models_hold_wrong_goes_first():
     lengths = [(200, 100)] * 60 + [(100, 200)] * 30
-    margins = [1.0] * 20 + [-1.0] * 30 + [None] * 10 + [1.0] * 30
-    rows, signal = frames(lengths, margins=margins)
-    assert dropped(rows, signal) == {f"s{number}" for number in range(20, 50)}
-    turned = rows.with_columns(flipped=pl.Series([number in (0, 20) for number in range(90)]))
-    gone = dropped(turned, signal)
-    assert "s0" not in gone, "flipped it is a shorter winner, of which there are too few"
-    assert len(gone) == 26
-    assert gone <= {f"s{number}" for number in range(21, 50)}
+    margins = np.array([1.0] * 30 + [-1.0] * 20 + [np.nan] * 10 + [1.0] * 30)
+    wrong = {f"s{number}" for number in range(30, 50)}
+    for habit in (0.0, 3.0, -3.0):  # what the models give for length itself
+        leaning = margins + habit * np.array([1] * 60 + [-1] * 30)
+        rows, signal = frames(lengths, margins=[None if np.isnan(one) else one for one in leaning])
+        gone = dropped(rows, signal)
+        assert wrong < gone
+        assert len(gone) == 30
+    rows, signal = frames(lengths, margins=[None if np.isnan(one) else one for one in margins])
+    gone = dropped(rows.with_columns(flipped=pl.Series([number in (60, 61) for number in range(90)])), signal)
+    assert len(gone) == 34
+    assert wrong | {"s60", "s61"} < gone, "turned round they are longer winners that the models hold wrong"
 
 
 def test_seed_models_that_agree_with_too_few_labels_pick_nobody():
