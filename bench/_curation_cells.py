@@ -31,7 +31,8 @@ class Cell:
 
 def place(folder: Path, seed: int) -> Path:
     """Where the cells of a seed are kept: named after the code that they come from."""
-    files = [file for room in ("filters", "rewards") for file in sorted((ROOT / room).glob("*.py"))]
+    files = sorted((ROOT / "filters").glob("*.py"))
+    files += [ROOT / "rewards" / f"{name}.py" for name in ("dynamics", "features", "fit", "head", "sentences")]
     files += [ROOT / "bench" / f"_curation_{part}.py" for part in ("data", "rules", "runs", "trainers")]
     code = hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
     return folder / f"cells-{code}-{seed}.json"

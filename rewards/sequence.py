@@ -16,6 +16,7 @@ from rewards.batches import judge
 from rewards.collate import Encoder, budget_batches
 from rewards.interface import Item
 from rewards.prefixes import Forest, can_share, forests
+from rewards.windows import batch_windows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,6 +69,8 @@ class TransformersModel:
         self.logits = logits
         self.fingerprint = fingerprint
         self.shares = isinstance(logits, Trunk) and can_share(logits.body)
+        if isinstance(logits, Trunk):
+            batch_windows(logits.body)
 
     def fits(self, items: Sequence[Item]) -> np.ndarray:
         lengths = self.encoder.lengths(items)
