@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +41,8 @@ def prepare(folder: Path) -> None:
     extract(store, EmbeddedStates(), completions_of(store.scan("pairs")), progress=False)
 
 
-@cache
-def pool(folder: Path) -> Pool:
-    """The pairs of the store in `folder`, with what is planted."""
+def pool(folder: Path, seed: int) -> Pool:
+    """The pairs of the store in `folder`, with what is planted under a seed."""
     store = Store(folder)
     pairs = store.scan("pairs")
     groups = pl.from_arrow(_apply.run_signal("groups", {"pairs": pairs}))
@@ -53,14 +51,14 @@ def pool(folder: Path) -> Pool:
     table = pairs.select(columns).collect().join(groups, on="pair_id").sort("source", "pair_id")
     # One part of themis_tara asks what people ask: it would not be irrelevant.
     table = table.filter((pl.col("source") != "themis_tara") | ~pl.col("category").str.contains("hh_rlhf"))
-    return gather(store, EmbeddedStates.fingerprint, planted(table))
+    return gather(store, EmbeddedStates.fingerprint, planted(table, seed))
 
 
-def planted(table: pl.DataFrame) -> pl.DataFrame:
+def planted(table: pl.DataFrame, seed: int) -> pl.DataFrame:
     """The table of a pool: a share of the groups of every human source becomes one with most labels turned, and
     answers that a calculator, a calendar or a compiler can check stand for one that shares nothing with them."""
-    u = pl.Series(uniform(17, "planted", table["group_id"]))
-    flip = pl.Series(uniform(17, "flips", table["pair_id"])) < FLIPS
+    u = pl.Series(uniform(seed, "planted", table["group_id"]))
+    flip = pl.Series(uniform(seed, "flips", table["pair_id"])) < FLIPS
     bad = table["source"].is_in(HUMAN) & (u < SHARE)
     source = pl.when(bad).then(pl.lit(FLIPPED)).when(pl.col("source") == "themis_tara").then(pl.lit(IRRELEVANT))
     return table.with_columns(

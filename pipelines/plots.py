@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 BEFORE, AFTER = "#b8b8b8", "#2f6db3"  # grey is what came in, blue what went out: also apart in greyscale
 
 
-def _figure(width: float = 7.0, height: float = 3.2) -> tuple[object, Axes]:
+def new_figure(width: float = 7.0, height: float = 3.2) -> tuple[object, Axes]:
+    """An empty figure of so many inches, and its axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -25,7 +26,8 @@ def _figure(width: float = 7.0, height: float = 3.2) -> tuple[object, Axes]:
     return figure, axes
 
 
-def _png(figure: object) -> bytes:
+def as_png(figure: object) -> bytes:
+    """The bytes of the picture; the same figure gives the same bytes."""
     out = io.BytesIO()
     figure.savefig(out, format="png", metadata={"Software": None})  # type: ignore[attr-defined]
     return out.getvalue()
@@ -33,7 +35,7 @@ def _png(figure: object) -> bytes:
 
 def length_difference(before: np.ndarray, after: np.ndarray) -> bytes:
     """Histogram of chosen less rejected characters, before and after the rules: shares of pairs."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     reach = float(np.quantile(np.abs(before), 0.98)) if len(before) else 1.0
     bins = np.linspace(-max(reach, 1.0), max(reach, 1.0), 61)
     for values, colour, label in ((before, BEFORE, "before"), (after, AFTER, "after")):
@@ -49,12 +51,12 @@ def length_difference(before: np.ndarray, after: np.ndarray) -> bytes:
     axes.set_title("Length difference")
     axes.set_ylim(0, 1.3 * axes.get_ylim()[1])  # room for the legend
     axes.legend(frameon=False, loc="upper left")
-    return _png(figure)
+    return as_png(figure)
 
 
 def reward_margins(margins: np.ndarray, kept: np.ndarray) -> bytes:
     """Histogram of the reward margin of all pairs and of those kept (`kept` is a bool mask)."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     reach = float(np.quantile(np.abs(margins), 0.99)) if len(margins) else 1.0
     bins = np.linspace(-reach, reach, 61)
     axes.hist(margins, bins, color=BEFORE, label=f"all {len(margins):,} pairs")
@@ -65,12 +67,12 @@ def reward_margins(margins: np.ndarray, kept: np.ndarray) -> bytes:
     axes.set_ylabel("pairs")
     axes.set_title(f"Reward margin: the model disagrees with {against:.0%} of the labels")
     axes.legend(frameon=False, loc="upper left")
-    return _png(figure)
+    return as_png(figure)
 
 
 def source_shares(sources: Sequence[str], offered: Sequence[int], published: Sequence[int]) -> bytes:
     """Pairs of every source as ingested and as published, as bars."""
-    figure, axes = _figure(height=0.8 + 0.36 * max(len(sources), 2))
+    figure, axes = new_figure(height=0.8 + 0.36 * max(len(sources), 2))
     places = np.arange(len(sources))[::-1]
     axes.barh(places + 0.2, offered, 0.38, color=BEFORE, label="pairs ingested")
     axes.barh(places - 0.2, published, 0.38, color=AFTER, label="pairs published")
@@ -81,12 +83,12 @@ def source_shares(sources: Sequence[str], offered: Sequence[int], published: Seq
     axes.set_xlabel("pairs")
     axes.set_title("Sources")
     axes.legend(frameon=False, loc="best")
-    return _png(figure)
+    return as_png(figure)
 
 
 def training_curve(steps: Sequence[int], losses: Sequence[float], accuracies: Sequence[float]) -> bytes:
     """Bradley-Terry loss and training accuracy over steps."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     axes.plot(steps, losses, color=AFTER, label="loss")
     axes.axhline(float(np.log(2)), color=BEFORE, linewidth=0.8, linestyle="--")
     axes.set_xlabel("step")
@@ -97,13 +99,13 @@ def training_curve(steps: Sequence[int], losses: Sequence[float], accuracies: Se
     right.set_ylabel("accuracy on the batch", color="#c46a1c")
     right.set_ylim(0, 1)
     axes.set_title("Training of the reward model")
-    return _png(figure)
+    return as_png(figure)
 
 
 def accuracy_bars(names: Sequence[str], accuracy: Sequence[float], intervals: Sequence[tuple[float, float]],
                   counts: Sequence[int]) -> bytes:  # fmt: skip
     """Accuracy by source with its interval; the line at one half is a coin."""
-    figure, axes = _figure(height=0.8 + 0.36 * max(len(names), 2))
+    figure, axes = new_figure(height=0.8 + 0.36 * max(len(names), 2))
     places = np.arange(len(names))[::-1]
     spread = np.array([[a - low, high - a] for a, (low, high) in zip(accuracy, intervals, strict=True)]).T
     axes.barh(
@@ -114,12 +116,12 @@ def accuracy_bars(names: Sequence[str], accuracy: Sequence[float], intervals: Se
     axes.set_xlim(0, 1)
     axes.set_xlabel("accuracy on held-out pairs, 95% interval")
     axes.set_title("Held-out accuracy of the reward model")
-    return _png(figure)
+    return as_png(figure)
 
 
 def benchmark_bars(names: Sequence[str], figures: Sequence[tuple[float, float, float]]) -> bytes:
     """The headline of each benchmark with its interval; figures are (value, low, high) in 0..1."""
-    figure, axes = _figure(height=0.8 + 0.36 * max(len(names), 2))
+    figure, axes = new_figure(height=0.8 + 0.36 * max(len(names), 2))
     places = np.arange(len(names))[::-1]
     value, low, high = np.array(figures).T
     spread = np.clip([value - low, high - value], 0, None)
@@ -130,13 +132,13 @@ def benchmark_bars(names: Sequence[str], figures: Sequence[tuple[float, float, f
     axes.set_xlim(0, 1)
     axes.set_xlabel("official figure, 95% interval")
     axes.set_title("Benchmarks")
-    return _png(figure)
+    return as_png(figure)
 
 
 def compared(rows: Sequence[Mapping[str, object]]) -> bytes:
     """Figures of several mixtures, a row per figure: `rows` as `pipelines.compare.table` makes them."""
     titles = [title for title in rows[0] if title != "figure"]
-    figure, axes = _figure(width=8.0, height=1.4 + 0.3 * len(rows))
+    figure, axes = new_figure(width=8.0, height=1.4 + 0.3 * len(rows))
     colours = ("#2f6db3", "#c46a1c", "#3a8f5c", "#8a5aa8", "#7a7a7a", "#b03a48")
     for place, title in enumerate(titles):
         known = [(at, row[title]) for at, row in enumerate(reversed(rows)) if row[title] is not None]
@@ -150,12 +152,12 @@ def compared(rows: Sequence[Mapping[str, object]]) -> bytes:
     axes.grid(axis="y", linewidth=0.3)
     axes.set_xlabel("official figure, 95% interval")
     figure.legend(frameon=False, loc="outside lower center", ncols=2)  # type: ignore[attr-defined]
-    return _png(figure)
+    return as_png(figure)
 
 
 def calibration(bins: Sequence[tuple[float, float, int]], error: float) -> bytes:
     """How often the model is right against how sure it says it is; bins are (stated, found, pairs)."""
-    figure, axes = _figure(width=4.2, height=3.6)
+    figure, axes = new_figure(width=4.2, height=3.6)
     stated, found, _ = zip(*bins, strict=True)
     axes.plot([0.5, 1], [0.5, 1], color=BEFORE, linewidth=0.8, linestyle="--", label="as sure as right")
     axes.plot(stated, found, "o-", color=AFTER, label="a tenth of the pairs each")
@@ -165,7 +167,7 @@ def calibration(bins: Sequence[tuple[float, float, int]], error: float) -> bytes
     axes.set_ylabel("share of pairs it has right")
     axes.set_title(f"Calibration: off by {error:.3f} on average")
     axes.legend(frameon=False, loc="upper left")
-    return _png(figure)
+    return as_png(figure)
 
 
 def as_markdown(plots: Mapping[str, bytes]) -> str:

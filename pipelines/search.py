@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from mixtures._recipe import SearchRecipe
 from mixtures._search import Surrogate, drawn, landmarks, propose
 from pairs.errors import PrefmillError
 from pipelines.trials import Parts, Pool, by_set, cut, judge, labelled, mixed, outcomes
-from rewards.bilevel import mean_weights
+from rewards.bilevel import learn_weights
 from rewards.compare import accuracy, difference
 from rewards.heads import HeadsSettings
 
@@ -19,15 +20,24 @@ _FRESH = 1_000  # seeds of the confirmation begin here: no head of it was seen b
 
 
 @dataclass(frozen=True)
+class Tried:
+    """Mixtures and what heads trained on them reached: `proportions` float64 [mixtures, sources], `accuracies`
+    float64 [mixtures, sets], and `measured` float64 [mixtures], the result on the trusted sets."""
+
+    names: list[str]
+    proportions: np.ndarray
+    accuracies: np.ndarray
+    measured: np.ndarray
+
+
+@dataclass(frozen=True)
 class Found:
     """What a search found. `sources` train; `sets` are judged on and `trusted` among them decide.
 
-    `path` float64 [steps, sources] are the weights as `bilevel` learned them; `predicted` is empty then.
-
-    `tried` names the mixtures, `proportions` float64 [mixtures, sources] and `accuracies` float64 [mixtures, sets]
-    are theirs, `measured` and `predicted` float64 [mixtures] the results on the trusted sets and what the
-    surrogate makes of each from all others. `confirmed` has for each rival the difference of accuracy on pairs
-    that decided nothing, with its 95 % interval.
+    `tried`, `proportions`, `accuracies` and `measured` are those of `Tried`. `predicted` float64 [mixtures] is
+    what the surrogate makes of each from all others, `path` float64 [steps, sources] are the weights as `bilevel`
+    learned them: what the method does not make is empty. `confirmed` has for each rival the difference of
+    accuracy on pairs that decided nothing, with its 95 % interval.
     """
 
     sources: list[str]
@@ -50,58 +60,89 @@ class Found:
 
 
 def search(pool: Pool, settings: SearchRecipe, seed: int, heads: HeadsSettings | None = None) -> Found:
-    """Try mixtures of the pool's sources and propose one.
+    """Try mixtures of the pool's sources and propose one; raises as `Ground`."""
+    ground = Ground(pool, settings, seed, heads)
+    return ground.found(ground.tried(settings.trials if settings.method == "surrogate" else 0), settings.method)
+
+
+class Ground:
+    """A pool cut for one search: what trains, what decides and what confirms.
 
     Raises `PrefmillError` when there is no set to decide by, or fewer than two sources to weigh.
     """
-    heads = replace(heads or HeadsSettings(), seed=seed)
-    parts = cut(pool, seed)
-    names = list(parts.train)
-    sets = [*pool.sources(True), *names]
-    trusted = settings.trusted or pool.sources(True)
-    if len(names) < 2:
-        raise PrefmillError(f"a search weighs sources against each other; only {', '.join(names)} can train")
-    if not trusted:
-        raise PrefmillError(
-            "a search needs sets that decide: name sources in [search] trusted or held_out, or add a benchmark"
-        )
-    marks = landmarks({name: len(places) for name, places in parts.train.items()})
-    count = settings.trials if settings.method == "surrogate" else 0
-    tried = [*marks, *(f"trial {number}" for number in range(1, count + 1))]
-    proportions = np.concatenate([np.array(list(marks.values())), drawn(len(names), count, seed)])
-    rows = np.concatenate([parts.measure, parts.confirm])
-    right = _trained(pool, parts, proportions, rows, settings, heads)
-    deciding = np.arange(len(rows)) < len(parts.measure)
-    measured = np.array(
-        [
-            accuracy(outcomes(pool, right[:, place, deciding], parts.measure, trusted))
-            for place in range(len(tried))
-        ]
-    )
-    path = np.zeros((0, len(names)))
-    predicted = np.zeros(0)
-    if settings.method == "bilevel":
-        path = _learned(pool, parts, trusted, settings, heads)
-        proposal = path[len(path) // 2 :].mean(axis=0)
-    else:
-        surrogate = Surrogate.fitted(proportions, measured)
-        best = [proportions[place] for place in np.argsort(-measured, kind="stable")[:4]]
-        proposal, predicted = propose(surrogate, best, seed), surrogate.left_out(measured)
-    rivals = _rivals(marks, dict(zip(tried, measured, strict=True)))
-    confirmed, reached = _confirm(pool, parts, {"proposal": proposal, **rivals}, trusted, settings, heads)
-    table = np.array([by_set(pool, right[:, place], rows, sets) for place in range(len(tried))])
-    return Found(
-        names, sets, trusted, tried, proportions, table, measured, predicted, path, proposal, confirmed, reached,
-    )  # fmt: skip
 
+    def __init__(self, pool: Pool, settings: SearchRecipe, seed: int, heads: HeadsSettings | None = None) -> None:
+        self._pool, self._settings, self._seed = pool, settings, seed
+        self._heads = replace(heads or HeadsSettings(), seed=seed)
+        self._parts = cut(pool, seed)
+        self.sources = list(self._parts.train)
+        self.sets = [*pool.sources(True), *self.sources]
+        self.trusted = settings.trusted or pool.sources(True)
+        self._marks = landmarks({name: len(places) for name, places in self._parts.train.items()})
+        if len(self.sources) < 2:
+            raise PrefmillError(
+                f"a search weighs sources against each other; only {', '.join(self.sources)} can train"
+            )
+        if not self.trusted:
+            raise PrefmillError(
+                "a search needs sets that decide: name sources in [search] trusted or held_out, or add a benchmark"
+            )
 
-def _learned(
-    pool: Pool, parts: Parts, trusted: list[str], settings: SearchRecipe, heads: HeadsSettings
-) -> np.ndarray:
-    """The weights that the deciding pairs of the trusted sets teach, [steps, sources]."""
-    deciding = parts.measure[np.isin(pool.table["source"].to_numpy()[parts.measure], trusted)]
-    sources = {name: labelled(pool, places) for name, places in parts.train.items()}
-    return mean_weights(pool.pairs, sources, labelled(pool, deciding), heads, settings.seeds)
+    def tried(self, trials: int) -> Tried:
+        """The mixtures of the source table and so many random ones, measured."""
+        names = [*self._marks, *(f"trial {number}" for number in range(1, trials + 1))]
+        marks = np.array(list(self._marks.values()))
+        proportions = np.concatenate([marks, drawn(len(self.sources), trials, self._seed)])
+        parts = self._parts
+        rows = np.concatenate([parts.measure, parts.confirm])
+        right = _trained(self._pool, parts, proportions, rows, self._settings, self._heads)
+        deciding = right[:, :, : len(parts.measure)]
+        found = [outcomes(self._pool, one, parts.measure, self.trusted) for one in deciding.swapaxes(0, 1)]
+        accuracies = by_set(self._pool, right.mean(axis=0), rows, self.sets)
+        return Tried(names, proportions, accuracies, np.array([accuracy(one) for one in found]))
+
+    def found(self, tried: Tried, method: str) -> Found:
+        """What the method "surrogate" or "bilevel" proposes, confirmed against its rivals."""
+        predicted, path = np.zeros(0), np.zeros((0, len(self.sources)))
+        if method == "bilevel":
+            path = self._learned()
+            proposal = path[-1]
+        else:
+            surrogate = Surrogate.fitted(tried.proportions, tried.measured)
+            best = [tried.proportions[place] for place in np.argsort(-tried.measured, kind="stable")[:4]]
+            proposal, predicted = propose(surrogate, best, self._seed), surrogate.left_out(tried.measured)
+        confirmed, reached = self._confirmed({"proposal": proposal, **self._rivals(tried)})
+        return Found(
+            self.sources, self.sets, self.trusted, tried.names, tried.proportions, tried.accuracies,
+            tried.measured, predicted, path, proposal, confirmed, reached,
+        )  # fmt: skip
+
+    def _learned(self) -> np.ndarray:
+        """The weights that the deciding pairs of the trusted sets teach, [steps, sources]."""
+        pool, parts = self._pool, self._parts
+        source = pool.table["source"].to_numpy()[parts.measure]
+        trusted = [labelled(pool, parts.measure[source == name]) for name in self.trusted]
+        sources = {name: labelled(pool, places) for name, places in parts.train.items()}
+        return learn_weights(pool.pairs, sources, [one for one in trusted if len(one.rows)])
+
+    def _rivals(self, tried: Tried) -> dict[str, np.ndarray]:
+        measured = dict(zip(tried.names, tried.measured, strict=True))
+        single = max((name for name in self._marks if name.startswith("only ")), key=lambda name: measured[name])
+        return {name: self._marks[name] for name in ("uniform", "proportional", single)}
+
+    def _confirmed(
+        self, mixtures: Mapping[str, np.ndarray]
+    ) -> tuple[dict[str, tuple[float, float, float]], dict[str, float]]:
+        """The first mixture against the others, by heads of new seeds on pairs that had no part in choosing it."""
+        heads, rows = replace(self._heads, seed=self._heads.seed + _FRESH), self._parts.confirm
+        proportions = np.array(list(mixtures.values()))
+        right = _trained(self._pool, self._parts, proportions, rows, self._settings, heads)
+        found = {
+            name: outcomes(self._pool, right[:, place], rows, self.trusted) for place, name in enumerate(mixtures)
+        }
+        first, *others = found
+        against = {name: difference(found[first], found[name]) for name in others}
+        return against, {name: accuracy(one) for name, one in found.items()}
 
 
 def _trained(
@@ -119,21 +160,3 @@ def _trained(
         sets = [mixed(pool, parts, shares, settings.trial_pairs, seed) for shares in proportions]
         right.append(judge(pool, parts, sets, rows, replace(heads, seed=seed)))
     return np.stack(right)
-
-
-def _rivals(marks: dict[str, np.ndarray], measured: dict[str, float]) -> dict[str, np.ndarray]:
-    single = max((name for name in marks if name.startswith("only ")), key=lambda name: measured[name])
-    return {name: marks[name] for name in ("uniform", "proportional", single)}
-
-
-def _confirm(
-    pool: Pool, parts: Parts, mixtures: dict[str, np.ndarray], trusted: list[str], settings: SearchRecipe,
-    heads: HeadsSettings,
-) -> tuple[dict[str, tuple[float, float, float]], dict[str, float]]:  # fmt: skip
-    """The first mixture against the others with heads of new seeds, on pairs that had no part in choosing it."""
-    heads = replace(heads, seed=heads.seed + _FRESH)
-    right = _trained(pool, parts, np.array(list(mixtures.values())), parts.confirm, settings, heads)
-    found = {name: outcomes(pool, right[:, place], parts.confirm, trusted) for place, name in enumerate(mixtures)}
-    first = next(iter(found.values()))
-    against = {name: difference(first, one) for name, one in list(found.items())[1:]}
-    return against, {name: accuracy(one) for name, one in found.items()}

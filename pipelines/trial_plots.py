@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.plots import AFTER, BEFORE, _figure, _png
+from pipelines.plots import AFTER, BEFORE, as_png, new_figure
 
 
 def source_table(rows: Sequence[str], columns: Sequence[str], accuracy: Sequence[Sequence[float]]) -> bytes:
     """Accuracy of the head trained on each mixture (rows) on each held-out set (columns), as a heat map."""
-    figure, axes = _figure(2.6 + 0.75 * len(columns), 1.4 + 0.3 * len(rows))
+    figure, axes = new_figure(2.6 + 0.75 * len(columns), 1.4 + 0.3 * len(rows))
     values = np.array(accuracy, float)
     reach = max(0.05, float(np.nanmax(np.abs(values - 0.5))))
     axes.imshow(values, cmap="RdBu", vmin=0.5 - reach, vmax=0.5 + reach, aspect="auto")
@@ -23,12 +23,12 @@ def source_table(rows: Sequence[str], columns: Sequence[str], accuracy: Sequence
     axes.set_xticks(range(len(columns)), columns, rotation=40, ha="right", fontsize=8)
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
     axes.set_title("Held-out accuracy by training mixture", fontsize=10)
-    return _png(figure)
+    return as_png(figure)
 
 
 def predicted(measured: Sequence[float], guess: Sequence[float]) -> bytes:
     """What the surrogate says of each tried mixture, had it not seen it, against what was measured."""
-    figure, axes = _figure(4.6, 4.0)
+    figure, axes = new_figure(4.6, 4.0)
     low, high = min(*measured, *guess), max(*measured, *guess)
     axes.plot([low, high], [low, high], color="black", linewidth=0.8, linestyle="--")
     axes.scatter(guess, measured, s=14, color=AFTER, alpha=0.8)
@@ -36,14 +36,14 @@ def predicted(measured: Sequence[float], guess: Sequence[float]) -> bytes:
     axes.set_xlabel("predicted from the other mixtures")
     axes.set_ylabel("measured accuracy")
     axes.set_title(f"Surrogate: correlation {correlation:.2f} on {len(measured)} mixtures", fontsize=10)
-    return _png(figure)
+    return as_png(figure)
 
 
 def weights(
     sources: Sequence[str], proposal: Sequence[float], uniform: Sequence[float], proportional: Sequence[float]
 ) -> bytes:
     """The proposed share of each source beside its share of a uniform and of a proportional mixture."""
-    figure, axes = _figure(height=0.9 + 0.36 * max(len(sources), 2))
+    figure, axes = new_figure(height=0.9 + 0.36 * max(len(sources), 2))
     places = np.arange(len(sources))[::-1]
     axes.barh(places + 0.18, proportional, 0.34, color=BEFORE, label="proportional")
     axes.barh(places - 0.18, proposal, 0.34, color=AFTER, label="proposed")
@@ -52,12 +52,12 @@ def weights(
     axes.set_xlabel("share of the mixture")
     axes.set_title("Proposed weights")
     axes.legend(frameon=False, loc="best")
-    return _png(figure)
+    return as_png(figure)
 
 
 def path(sources: Sequence[str], steps: Sequence[Sequence[float]]) -> bytes:
     """The weight of each source over the steps of a bilevel search; `steps` is [steps, sources]."""
-    figure, axes = _figure(height=3.6)
+    figure, axes = new_figure(height=3.6)
     for name, weight in zip(sources, np.array(steps).T, strict=True):
         (line,) = axes.plot(weight, linewidth=1.4)
         axes.annotate(name, (len(weight) - 1, weight[-1]), xytext=(4, 0), textcoords="offset points",
@@ -67,12 +67,12 @@ def path(sources: Sequence[str], steps: Sequence[Sequence[float]]) -> bytes:
     axes.set_xlabel("step (dashed: uniform)")
     axes.set_ylabel("weight")
     axes.set_title("Weights learned against the trusted sets")
-    return _png(figure)
+    return as_png(figure)
 
 
 def worth(names: Sequence[str], gains: Sequence[float], intervals: Sequence[tuple[float, float]]) -> bytes:
     """What each rule or source adds to the accuracy, with its interval."""
-    figure, axes = _figure(height=1.0 + 0.32 * max(len(names), 2))
+    figure, axes = new_figure(height=1.0 + 0.32 * max(len(names), 2))
     places = np.arange(len(names))[::-1]
     for place, gain, (low, high) in zip(places, gains, intervals, strict=True):
         colour = AFTER if low > 0 or high < 0 else BEFORE
@@ -82,4 +82,4 @@ def worth(names: Sequence[str], gains: Sequence[float], intervals: Sequence[tupl
     axes.set_yticks(places, names, fontsize=8)
     axes.set_xlabel("accuracy with it less accuracy without it, 95% interval")
     axes.set_title("What each rule and each source is worth", fontsize=10)
-    return _png(figure)
+    return as_png(figure)

@@ -12,7 +12,7 @@ from mixtures._sample import uniform
 from pairs.errors import PrefmillError
 from pairs.store import Store
 from rewards.bilevel import Labelled
-from rewards.compare import Outcomes, accuracy, won
+from rewards.compare import Outcomes, won
 from rewards.frozen import states_of
 from rewards.heads import FrozenPairs, HeadsSettings, TrainingSet, fit_heads, margins, standardised
 
@@ -122,16 +122,23 @@ def judge(
 
 def outcomes(pool: Pool, right: np.ndarray, rows: np.ndarray, names: Sequence[str]) -> Outcomes:
     """`right` [seeds, rows] as outcomes on the sets of the given names."""
-    place = {name: number for number, name in enumerate(names)}
-    sets = np.array([place.get(name, -1) for name in pool.table["source"].to_numpy()[rows]])
-    groups = np.unique(pool.table["group_id"].to_numpy()[rows], return_inverse=True)[1]
+    sets = _set_of(pool, rows, names)
+    groups = pool.table["group_id"].rank("dense").cast(pl.Int64).to_numpy()[rows]
     kept = sets >= 0
     return Outcomes(right[:, kept], sets[kept], groups[kept])
 
 
 def by_set(pool: Pool, right: np.ndarray, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Accuracy on each named set, [names]; NaN where it has no pair. `right` is [seeds, rows]."""
-    return np.array(
-        [accuracy(found) if found.right.size else np.nan for found in
-         (outcomes(pool, right, rows, [name]) for name in names)]
-    )  # fmt: skip
+    """Accuracy of each mixture on each named set, [mixtures, names]; NaN where a set has no pair. `right` is
+    [mixtures, rows]."""
+    sets = _set_of(pool, rows, names)
+    parts = [right[:, sets == number] for number in range(len(names))]
+    return np.stack([part.mean(axis=1) if part.size else np.full(len(right), np.nan) for part in parts], axis=1)
+
+
+def _set_of(pool: Pool, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """The place of the set of each pair among `names`, int64 [rows]; -1 for another set."""
+    numbers = pool.table["source"].replace_strict(
+        list(names), range(len(names)), default=-1, return_dtype=pl.Int64
+    )
+    return numbers.to_numpy()[rows]
