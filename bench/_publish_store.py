@@ -1,4 +1,5 @@
-"""A store for the publication benchmark: text pairs of about 1 KB, or pairs with a picture of about 60 KB."""
+"""A store for the publication benchmark: text pairs of about 1 KB, pairs with a picture of about 60 KB each, or
+four pairs of one prompt to a picture."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ from pairs.tables import MEDIA, PLANS, TABLES
 
 SOURCES = ("one", "two")
 PICTURE_BYTES = 60_000
+SHARED = 4  # pairs of one prompt about one picture, of the kind ranked
 _BATCH = 10_000
 _SAME = {
     "source_revision": "0" * 40, "source_split": "train", "modality": "text", "criterion": "overall",
@@ -39,15 +41,16 @@ def recipe(folder: Path) -> Recipe:
     return load_recipe(file, rules={}, sources=SOURCES, train=_NoTraining)
 
 
-def make(folder: Path, rows: int, pictures: bool) -> None:
-    """Fill the store at `folder` with `rows` pairs of two sources."""
+def make(folder: Path, rows: int, kind: str) -> None:
+    """Fill the store at `folder` with `rows` pairs of two sources; `kind` is text, pictures or ranked."""
     store = Store(folder)
     for number, source in enumerate(SOURCES):
         words = _Words(number)
-        media = _media(store, source, rows // 2) if pictures else []
+        shared = SHARED if kind == "ranked" else 1
+        media = _media(store, source, rows // 2 // shared) if kind != "text" else []
         file = folder / "pairs.parquet"
         with part_writer(file) as writer:
-            for batch in _pairs(words, source, rows // 2, media):
+            for batch in _pairs(words, source, rows // 2, np.repeat(media, shared).tolist()):
                 writer.write_batch(batch)
         replace_pairs(store, source, [file], {"books": "{}"})
     _plan(store)
@@ -74,6 +77,7 @@ def _pairs(words: _Words, source: str, rows: int, media: list[str]) -> Iterator[
         columns |= {name: [[]] * count for name in PAIRS.names if pa.types.is_list(PAIRS.field(name).type)
                     and name not in ("prompt", "chosen", "rejected")}  # fmt: skip
         if media:
+            columns["prompt_id"] = media[start : start + count]
             columns["media_ids"] = [[one] for one in media[start : start + count]]
             columns["modality"] = ["image"] * count
         yield pa.RecordBatch.from_pydict(columns, schema=PAIRS).select(PART.names)

@@ -7,16 +7,16 @@ a list of messages is `[{...}]` and a list of pictures a `Sequence`; they write 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairs.ids import pair_id
-from pairs.schema import IMAGE_MARK, MESSAGES, PAIRS, RATINGS
+from pairs.schema import IDS, IMAGE_MARK, MESSAGES, PAIRS, RATINGS
 
 IMAGES = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 # published column -> the column of the pairs table that holds the ids of its pictures
@@ -25,6 +25,7 @@ PICTURES = {
     "chosen_images": "chosen_media_ids",
     "rejected_images": "rejected_media_ids",
 }
+PICTURE_BYTES = [f"{name}.list.element.bytes" for name in PICTURES]
 SWAPPED = ("chosen", "chosen_id", "chosen_media_ids", "chosen_ratings")  # each has its rejected_ counterpart
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
 # What repeats so much that a dictionary pays; one of texts or ids would be built only to be given up.
@@ -32,7 +33,7 @@ REPEATING = [
     "source", "source_revision", "source_split", "modality", "criterion", "label_source", "category", "language",
     "licence", *(f"{side}.list.element.role" for side in ("prompt", "chosen", "rejected")),
 ]  # fmt: skip
-_LEADING_MARKS = re.compile(rf"(?:{IMAGE_MARK}\s*)+")
+_LEADING_MARKS = rf"^(?:{IMAGE_MARK}[\s\x1c-\x1f]*)+"
 _FIRST = ("prompt", "chosen", "rejected")
 _LAST = (
     "pair_id", "prompt_id", "chosen_id", "rejected_id", "group_id", "source", "source_revision", "source_split",
@@ -61,26 +62,42 @@ def _feature(type_: pa.DataType) -> Any:
     return {"dtype": {"double": "float64"}.get(str(type_), str(type_)), "_type": "Value"}
 
 
-def published(rows: pa.Table, media: Mapping[str, tuple[bytes, str]], columns: pa.Schema) -> pa.Table:
+def leaves(columns: pa.Schema) -> list[str]:
+    """The columns as Parquet names them: those inside lists and structs by their path."""
+    return [leaf for field in columns for leaf in _below(field.name, field.type)]
+
+
+def _below(name: str, type_: pa.DataType) -> list[str]:
+    if pa.types.is_list(type_):
+        return _below(f"{name}.list.element", type_.value_type)
+    if pa.types.is_struct(type_):
+        return [leaf for field in type_.fields for leaf in _below(f"{name}.{field.name}", field.type)]
+    return [name]
+
+
+def published(rows: pa.Table, pictures: Mapping[str, pa.StructArray] | None, columns: pa.Schema) -> pa.Table:
     """Rows of the pairs table, each with its plan, as published rows in the same order.
 
-    `media` holds bytes and format of every picture of the rows, by id.
+    `pictures` has, by published column, all pictures of the rows one after another; None: the mixture has none.
     """
-    if media or pc.any(rows["flipped"]).as_py():
-        rows = _unmarked(_swapped(pl.DataFrame(rows))).to_arrow()
+    if pc.any(rows["flipped"]).as_py():
+        rows = _swapped(pl.DataFrame(rows)).to_arrow()
     arrays = []
     for field in columns:
         if field.name in PICTURES:
-            ids = rows[PICTURES[field.name]].to_pylist()
-            arrays.append(pa.array([[_picture(name, media) for name in row] for row in ids], type=field.type))
+            assert pictures is not None
+            ids = _list(rows[PICTURES[field.name]], IDS)
+            arrays.append(pa.ListArray.from_arrays(ids.offsets, pictures[field.name], type=IMAGES))
+        elif field.name == "prompt" and pictures is not None:
+            arrays.append(_unmarked(_list(rows["prompt"], MESSAGES), _list(rows["media_ids"], IDS)))
         else:
             arrays.append(rows[field.name].cast(field.type))
     return pa.Table.from_arrays(arrays, schema=columns)
 
 
-def _picture(media_id: str, media: Mapping[str, tuple[bytes, str]]) -> dict[str, object]:
-    data, format_ = media[media_id]
-    return {"bytes": data, "path": f"{media_id}.{EXTENSIONS[format_]}"}
+def _list(column: pa.ChunkedArray, type_: pa.ListType) -> pa.ListArray:
+    """A column in one piece that begins where its values do."""
+    return pa.concat_arrays(column.cast(type_).chunks or [pa.array([], type_)])
 
 
 def _swapped(rows: pl.DataFrame) -> pl.DataFrame:
@@ -105,16 +122,19 @@ def _swapped(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _unmarked(rows: pl.DataFrame) -> pl.DataFrame:
+def _unmarked(prompts: pa.ListArray, ids: pa.ListArray) -> pa.ListArray:
     """Prompts without their picture marks where all lead the first user turn: TRL puts the pictures there."""
-    rows = rows.with_row_index("_place")
-    shown = rows.filter(pl.col("media_ids").list.len() > 0)
-    prompts = shown["prompt"].to_list()
-    for prompt, ids in zip(prompts, shown["media_ids"].to_list(), strict=True):
-        first = next((message for message in prompt if message["role"] == "user"), None)
-        leading = _LEADING_MARKS.match(first["content"]) if first else None
-        if first and leading and leading[0].count(IMAGE_MARK) == len(ids):
-            first["content"] = first["content"][leading.end() :]
-    shown = shown.with_columns(pl.Series("prompt", prompts, dtype=rows.schema["prompt"]))
-    others = rows.filter(pl.col("media_ids").list.len() == 0)
-    return pl.concat([others, shown]).sort("_place").drop("_place")
+    starts, ends = prompts.offsets.to_numpy()[:-1], prompts.offsets.to_numpy()[1:]
+    roles, contents = (prompts.values.field(name) for name in ("role", "content"))
+    users = np.flatnonzero(pc.equal(roles, "user").to_numpy(zero_copy_only=False))
+    first = np.append(users, len(roles))[np.searchsorted(users, starts)]
+    rows = np.flatnonzero(first < ends)
+    texts = pl.Series(contents.take(pa.array(first[rows])))
+    marks = texts.str.extract(f"({_LEADING_MARKS})").str.count_matches(IMAGE_MARK, literal=True).fill_null(0)
+    led = (marks > 0).to_numpy() & (marks.to_numpy() == ids.value_lengths().to_numpy()[rows])
+    bare = texts.filter(led).str.replace(_LEADING_MARKS, "")
+    mask = np.zeros(len(contents), bool)
+    mask[first[rows[led]]] = True
+    contents = pc.replace_with_mask(contents, mask, bare.to_arrow().cast(pa.string()))
+    messages = pa.StructArray.from_arrays([roles, contents], fields=MESSAGES.value_type.fields)
+    return pa.ListArray.from_arrays(prompts.offsets, messages, type=MESSAGES)

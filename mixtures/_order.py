@@ -19,14 +19,15 @@ _SPLIT = np.uint64(53)  # a key is the number of the split above the 53 bits of 
 
 
 class Order:
-    """The rows of a plan in the order of publication: split by split, each in the order of a keyed hash of pair id
-    and copy.
+    """The rows of a plan in the order of publication: split by split, each in the order of a keyed hash.
 
-    A position counts rows in that order from 0. `splits` has, of each split that has rows, its name, its first
+    It is the hash of pair id and copy, but of prompt id and copy for the pairs in `shown` (`pair_id, prompt_id`),
+    those with pictures: prompts are shuffled there, and rows that show the same pictures lie side by side. A
+    position counts rows in that order from 0. `splits` has, of each split that has rows, its name, its first
     position and the one behind its last.
     """
 
-    def __init__(self, recipe: Recipe, rows: pl.LazyFrame) -> None:
+    def __init__(self, recipe: Recipe, rows: pl.LazyFrame, shown: pl.LazyFrame) -> None:
         count = int(rows.select(pl.len()).collect().item())
         names = ["train", *recipe.splits]
         self._sources = sorted(recipe.sources)
@@ -37,10 +38,14 @@ class Order:
         for batch in rows.collect_batches(chunk_size=_AT_ONCE, maintain_order=True):
             part = slice(end, end := end + batch.height)
             splits = batch["split"].replace_strict(names, range(len(names)), return_dtype=pl.UInt64).to_numpy()
-            texts = (batch["pair_id"] + "/" + batch["copy"].cast(pl.String)).to_list()
-            hashes = (uniform(recipe.seed, "order", texts) * 2.0**53).astype(np.uint64)
-            keys[part] = (splits << _SPLIT) | hashes
+            texts = batch["pair_id"] + "/" + batch["copy"].cast(pl.String)
+            keys[part] = (splits << _SPLIT) | _hashes(recipe, texts)
             self._note(part, batch, count)
+        keys = self._by_id(keys)
+        for batch in shown.collect_batches(chunk_size=_AT_ONCE, maintain_order=False):
+            found, places = self._places(batch["pair_id"])
+            texts = batch["prompt_id"][found] + "/" + pl.Series(self._plan["copy"][places]).cast(pl.String)
+            keys[places] = (keys[places] >> _SPLIT << _SPLIT) | _hashes(recipe, texts)
         self._sort(keys)
         ends = np.cumsum(np.bincount((keys >> _SPLIT).astype(np.int64), minlength=len(names))).tolist()
         self.splits = [one for one in zip(names, [0, *ends], ends, strict=False) if one[1] < one[2]]
@@ -58,10 +63,19 @@ class Order:
                 values = self._plan.setdefault(name, np.full(count, np.nan))
                 values[part] = batch[name].to_numpy()
 
-    def _sort(self, keys: np.ndarray) -> None:
-        """Put what the plan says in the order of positions, and what finds a pair in the order of ids.
+    def _by_id(self, keys: np.ndarray) -> np.ndarray:
+        """Put everything in the order of ids, where a pair is found; returns the keys in that order."""
+        order = np.argsort(self._first, kind="stable").astype(np.int32)
+        self._first, self._second, self._source = self._first[order], self._second[order], self._source[order]
+        for name, values in self._plan.items():
+            self._plan[name] = values[order]
+        return keys[order]
 
-        Rows of one key, such as a pair of two sources, lie by pair id, copy and source.
+    def _sort(self, keys: np.ndarray) -> None:
+        """Put what the plan says in the order of positions.
+
+        Rows of one key, such as a pair of two sources, or pairs about the same pictures, lie by pair id, copy and
+        source.
         """
         order = np.argsort(keys, kind="stable").astype(np.int32)
         again = keys[order[1:]] == keys[order[:-1]]
@@ -73,9 +87,6 @@ class Order:
             self._plan[name] = values[order]
         self._position = np.empty(len(order), dtype=np.int32)
         self._position[order] = np.arange(len(order), dtype=np.int32)
-        by_id = np.argsort(self._first, kind="stable").astype(np.int32)
-        self._first, self._second = self._first[by_id], self._second[by_id]
-        self._source, self._position = self._source[by_id], self._position[by_id]
 
     def __len__(self) -> int:
         return len(self._position)
@@ -87,6 +98,13 @@ class Order:
     def find(self, pair_ids: pl.Series, source: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the plan with one of `pair_ids`, of one source or of all: indices into `pair_ids` and positions,
         two arrays of equal length."""
+        rows, places = self._places(pair_ids)
+        if source is not None:
+            own = self._source[places] == self._sources.index(source)
+            rows, places = rows[own], places[own]
+        return rows, self._position[places]
+
+    def _places(self, pair_ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
         first, second = _words(pair_ids)
         rows = np.argsort(first)  # in order, neighbours are looked up where the processor still has the table
         begin = np.searchsorted(self._first, first[rows])
@@ -94,9 +112,7 @@ class Order:
         nth = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
         rows, places = np.repeat(rows, times), np.repeat(begin, times) + nth
         same = self._second[places] == second[rows]
-        if source is not None:
-            same &= self._source[places] == self._sources.index(source)
-        return rows[same], self._position[places[same]]
+        return rows[same], places[same]
 
     def seen(self, positions: np.ndarray) -> None:
         """Note that the pairs of these rows are there."""
@@ -131,6 +147,10 @@ class Order:
         groups = pa.StringArray.from_buffers(end - start, pa.py_buffer(ends), pa.py_buffer(digits))
         said = {name: pa.array(values[start:end], from_pandas=True) for name, values in self._plan.items()}
         return {**said, "group_id": groups}
+
+
+def _hashes(recipe: Recipe, texts: pl.Series) -> np.ndarray:
+    return (uniform(recipe.seed, "order", texts.to_list()) * 2.0**53).astype(np.uint64)
 
 
 def _words(ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:

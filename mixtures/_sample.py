@@ -39,8 +39,14 @@ Cell = tuple[str, str]  # modality and category, each "" for all that no ratio n
 
 def uniform(seed: int, purpose: str, keys: Iterable[str]) -> np.ndarray:
     """A number in [0, 1) for each key, float64 `[keys]`: 53 bits of a hash that `seed` and `purpose` key."""
-    key = f"{seed}/{purpose}".encode()
-    words = b"".join(hashlib.blake2b(name.encode(), digest_size=8, key=key).digest() for name in keys)
+    keyed = hashlib.blake2b(digest_size=8, key=f"{seed}/{purpose}".encode())
+
+    def word(name: str) -> bytes:
+        one = keyed.copy()
+        one.update(name.encode())
+        return one.digest()
+
+    words = b"".join(map(word, keys))
     return (np.frombuffer(words, dtype=">u8") >> np.uint64(11)) * 2.0**-53
 
 

@@ -39,6 +39,7 @@ class Scratch:
         self._store = store
         self.bytes = [0] * len(order.splits)  # texts and pictures of each split
         self.pictures: set[str] = set()  # columns of `PICTURES` that some row has
+        self.shown = 0  # pictures of all rows, one that is shown twice counted twice
         self._media: list[pl.Series] = []
         self.licences: Counter[tuple[str, str]] = Counter()  # pairs by licence and source
         self._writers: dict[int, pa.ipc.RecordBatchFileWriter] = {}
@@ -84,6 +85,7 @@ class Scratch:
             ids = pl.DataFrame(table.select(list(PICTURES.values())))
             ids = ids.select(media_id=pl.concat_list(*ids.columns)).with_row_index("row")
             ids = ids.explode("media_id").drop_nulls("media_id")
+            self.shown += ids.height
             self._media.append(ids["media_id"].unique())
             if self._sizes is None:
                 self._sizes = self._store.scan("media").select("media_id", "size").unique().collect()

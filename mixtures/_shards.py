@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +18,20 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixtures._columns import PICTURES, REPEATING, published, schema
+from mixtures._columns import PICTURE_BYTES, PICTURES, REPEATING, leaves, published, schema
+from mixtures._embed import Pictures
 from mixtures._order import Order
 from mixtures._recipe import Recipe
 from mixtures._scratch import Scratch
-from pairs.errors import PrefmillError
 from pairs.store import Store, file_hash, settle
 
 SHARD_BYTES = 256 << 20
 SHARD_ROWS = 100_000
 GROUP_BYTES = 32 << 20  # a row group is what a streaming reader holds
+_AHEAD = 4  # row groups whose pictures are fetched together: each group of the store is read once for them
+# Where pictures are shown so often on average, a row group holds each once, in a dictionary as large as it takes.
+_AGAIN = 1.1
+_DICTIONARY_BYTES = 2 * GROUP_BYTES
 
 
 @dataclass(frozen=True)
@@ -51,26 +55,30 @@ def write_shards(
 ) -> Written:
     """The plan's `rows` as `data/<split>-*.parquet` below `folder`; scratch files lie in `work` meanwhile.
 
-    Inside a split rows are in the order of a keyed hash of pair id and copy: a shuffle that is always the same.
-    `groups` has `pair_id, group_id`; a pair may be named more than once there, in one group.
+    Inside a split rows are in the order of a keyed hash of pair id and copy, those with pictures of prompt id: a
+    shuffle that is always the same. `groups` has `pair_id, group_id`; a pair may be named more than once there, in
+    one group.
     """
     scratch_folder, data = work / "scratch", folder / "data"
     scratch_folder.mkdir()
     data.mkdir(parents=True)
-    order = Order(recipe, rows)
+    pairs = store.scan("pairs", list(recipe.sources)).filter(pl.col("modality") != "text")
+    order = Order(recipe, rows, pairs.select("pair_id", "prompt_id"))
     scratch = Scratch(store, recipe, order, scratch_folder)
     order.join_groups(groups)
     pictures = [name for name in PICTURES if name in scratch.pictures]
     if {"chosen_images", "rejected_images"} & set(pictures):
         pictures = [*({"images"} & set(pictures)), "chosen_images", "rejected_images"]
     columns = schema(pictures, soft_label=order.has("soft_label"), weight=order.has("weight"))
-    media = _media_index(store, scratch.media_ids()) if pictures else None
+    media = Pictures(store, scratch.media_ids()) if pictures else None
+    again = media is not None and scratch.shown > _AGAIN * len(media)
+    repeating = [*REPEATING, *PICTURE_BYTES] if again else REPEATING
     shards = []
     for (split, start, end), size in zip(order.splits, scratch.bytes, strict=True):
         edges = _edges(end - start, size)
         for place, (first, behind) in enumerate(pairwise(edges)):
             temporary = data / f".{split}-{place}.tmp"
-            _write(store, scratch.read(start + first, start + behind), media, columns, temporary)
+            _write(scratch.read(start + first, start + behind), media, columns, temporary, repeating)
             digest = file_hash(temporary)
             name = f"{split}-{place:05d}-of-{len(edges) - 1:05d}-{digest[:8]}.parquet"
             settle(temporary, data / name)
@@ -83,26 +91,6 @@ def _edges(rows: int, size: int) -> list[int]:
     """Where the shards of a split of so many rows and bytes begin, and its end."""
     shards = min(max(-(-size // SHARD_BYTES), -(-rows // SHARD_ROWS), 1), rows)
     return [-(-rows * shard // shards) for shard in range(shards + 1)]
-
-
-def _media_index(store: Store, media_ids: pl.Series) -> pl.DataFrame:
-    """Where each picture of the mixture lies: one row per medium, sorted."""
-    wanted = media_ids.to_frame()
-    index = (
-        store.scan("media")
-        .select("media_id", "format", "shard", "row_group", "row")
-        .join(wanted.lazy(), on="media_id", how="semi")
-        .collect(engine="streaming")
-        .sort("media_id", "shard", "row_group", "row")
-        .unique("media_id", keep="first", maintain_order=True)
-    )
-    lost = wanted.join(index, on="media_id", how="anti").sort("media_id")
-    if lost.height:
-        raise PrefmillError(
-            f"{store.root}: {lost.height} media of the mixture are not in the store, first {lost['media_id'][0]}; "
-            "ingest their sources again"
-        )
-    return index
 
 
 def _row_groups(pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -125,25 +113,19 @@ def _row_groups(pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
     yield pa.concat_tables(held)
 
 
-def _pictures(store: Store, rows: pa.Table, index: pl.DataFrame) -> dict[str, tuple[bytes, str]]:
-    """Bytes and format of every picture of the rows."""
-    ids = pl.DataFrame(rows.select(list(PICTURES.values())))
-    wanted = ids.select(media_id=pl.concat_list(*PICTURES.values())).explode("media_id").unique()
-    places = index.join(wanted, on="media_id", how="semi")
-    data = store.read_media(places)
-    formats = dict(places.select("media_id", "format").iter_rows())
-    return {media_id: (data[media_id], formats[media_id]) for media_id in data}
-
-
 def _write(
-    store: Store, pieces: Iterator[pa.Table], index: pl.DataFrame | None, columns: pa.Schema, file: Path
+    pieces: Iterator[pa.Table], media: Pictures | None, columns: pa.Schema, file: Path, repeating: list[str]
 ) -> None:
-    texts = [name for name in columns.names if pa.types.is_string(columns.field(name).type)]
+    # Pictures are compressed as they are; to try it again is what writing would cost most.
+    compression = {leaf: "none" if leaf in PICTURE_BYTES else "zstd" for leaf in leaves(columns)}
+    # Ids are hashes and texts are texts: no reader could pass a row group over by their statistics.
     with pq.ParquetWriter(
-        file, columns, compression="zstd", use_dictionary=REPEATING, write_statistics=texts,
-        write_page_checksum=True,
+        file, columns, compression=compression, use_dictionary=repeating, write_statistics=REPEATING,
+        write_page_checksum=True, dictionary_pagesize_limit=_DICTIONARY_BYTES,
     ) as writer:  # fmt: skip
-        for rows in _row_groups(pieces):
-            media = {} if index is None else _pictures(store, rows, index)
-            writer.write_table(published(rows, media, columns), row_group_size=rows.num_rows)
+        groups = _row_groups(pieces)
+        while some := list(islice(groups, 1 if media is None else _AHEAD)):
+            shown = [None] * len(some) if media is None else media.of(some)
+            for rows, pictures in zip(some, shown, strict=True):
+                writer.write_table(published(rows, pictures, columns), row_group_size=rows.num_rows)
     os.chmod(file, 0o644)

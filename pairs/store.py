@@ -165,13 +165,19 @@ class Store:
     def read_media(self, index: pl.DataFrame) -> dict[str, bytes]:
         """The bytes behind rows of the media table (columns `media_id, shard, row_group, row`)."""
         found: dict[str, bytes] = {}
+        for places, data in self.media_groups(index):
+            for media_id, row in places.select("media_id", "row").iter_rows():
+                found[media_id] = data[row].as_py()
+        return found
+
+    def media_groups(self, index: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, pa.Array]]:
+        """Rows of the media table (columns `shard, row_group, row` and others) by the row group that holds their
+        bytes, with the bytes of that group: `row` says which."""
         for (shard,), places in index.sort("shard", "row_group", "row").group_by("shard", maintain_order=True):
             with pq.ParquetFile(self.path("media_bytes", f"{shard}.parquet")) as file:
                 for (group,), rows in places.group_by("row_group", maintain_order=True):
                     column = file.read_row_group(int(str(group)), columns=["data"])["data"]
-                    for media_id, row in rows.select("media_id", "row").iter_rows():
-                        found[media_id] = column[row].as_py()
-        return found
+                    yield rows, column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def file_hash(path: Path) -> str:

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import polars as pl
@@ -18,9 +18,11 @@ from mixtures_made import (
     TEXT_AND_IMAGES,
     decisions,
     groups,
+    picture,
     planned,
     put,
     recipe_of,
+    row,
     small_store,
     text_rows,
     write,
@@ -32,6 +34,8 @@ from mixtures._commit import newest, verify
 from mixtures._publish import publish
 from pairs.errors import PrefmillError
 from pairs.ids import completion_id, pair_id, prompt_id
+from pairs.schema import Pair
+from pairs.shards import MediaWriter
 from pairs.store import file_hash
 
 ROOT = Path(__file__).parent.parent
@@ -123,6 +127,47 @@ def test_rows_are_shuffled_and_copies_lie_apart(tmp_path):
     assert sum(one == other for one, other in pairwise(ids)) < 10  # of 150 pairs, each there twice
     assert 80 < sum(one != other for one, other in pairwise(sources)) < 190  # 133 if sources were drawn by lot
     assert ids != sorted(ids)
+
+
+def ranked(store, prompts, answers):
+    """Every pair of so many ranked answers to each prompt, all about one picture."""
+    writer, rows = MediaWriter(store, "look"), []
+    for n in range(prompts):
+        media = [writer.add(picture(n))]
+        for one, other in combinations(range(answers), 2):
+            pair = Pair(prompt=f"What is in {n}?", chosen=f"{n}, {one}", rejected=f"No, {other}", images=["x"])
+            rows.append(row("look", len(rows), pair, media))
+    store.replace("media", "look", writer.close(), {})
+    write(store, "look", rows)
+
+
+def test_a_picture_that_many_rows_show_is_stored_once_in_a_row_group(tmp_path):
+    store = small_store(tmp_path / "store", texts=30, images=0)
+    ranked(store, prompts=12, answers=4)
+    made = put(store, recipe_of(tmp_path, "[sources.talk]\n[sources.look]\n"))
+    (group,) = [pq.read_metadata(made.folder / name).row_group(0) for name in made.files]
+    (column,) = [one for one in map(group.column, range(group.num_columns)) if "images" in one.path_in_schema
+                 and one.path_in_schema.endswith("bytes")]  # fmt: skip
+    once = sum(len(picture(n).data) for n in range(12))
+    assert once < column.total_compressed_size < 1.2 * once
+    rows = pl.read_parquet(made.folder / made.files[0])
+    shown = rows.filter(pl.col("source") == "look")
+    numbers = shown["prompt"].list.get(0).struct.field("content").str.extract(r"(\d+)").cast(pl.Int64)
+    assert [one[0]["bytes"] for one in shown["images"]] == [picture(n).data for n in numbers]
+    assert load(made.root, split="train")[int((rows["source"] == "look").arg_max())]["images"][0].size == (32, 24)
+    runs = 1 + sum(one != other for one, other in pairwise(rows["prompt_id"]))
+    assert runs == 12 + 30  # the pairs of a prompt lie together where they share a picture
+    assert numbers.unique(maintain_order=True).to_list() != sorted(set(numbers))
+
+
+def test_copies_of_pairs_about_one_picture_lie_apart(tmp_path):
+    store = small_store(tmp_path / "store", texts=0, images=0)
+    ranked(store, prompts=12, answers=3)
+    made = put(store, recipe_of(tmp_path, "size = 108\n[sources.look]\n"))
+    rows = pl.read_parquet(made.folder / made.files[0])
+    assert rows.select(pl.struct("prompt_id", "copy").rle()).height == 36
+    assert rows.select(pl.col("prompt_id").rle()).height > 30
+    assert rows["pair_id"].n_unique() == 36
 
 
 def test_big_mixtures_have_many_shards_and_row_groups_of_bounded_size(tmp_path, monkeypatch):
