@@ -16,6 +16,7 @@ from rewards.bilevel import learn_weights
 from rewards.compare import accuracy, difference
 from rewards.heads import HeadsSettings
 
+_NOTHING = 0.05  # of a uniform weight: a source that has learned less stays out
 _FRESH = 1_000  # seeds of the confirmation begin here: no head of it was seen before
 
 
@@ -96,8 +97,8 @@ class Ground:
         parts = self._parts
         rows = np.concatenate([parts.measure, parts.confirm])
         right = _trained(self._pool, parts, proportions, rows, self._settings, self._heads)
-        deciding = right[:, :, : len(parts.measure)]
-        found = [outcomes(self._pool, one, parts.measure, self.trusted) for one in deciding.swapaxes(0, 1)]
+        deciding = right[:, :, : len(parts.measure)].swapaxes(0, 1)
+        found = [outcomes(self._pool, one, parts.measure, self.trusted) for one in deciding]
         accuracies = by_set(self._pool, right.mean(axis=0), rows, self.sets)
         return Tried(names, proportions, accuracies, np.array([accuracy(one) for one in found]))
 
@@ -106,7 +107,8 @@ class Ground:
         predicted, path = np.zeros(0), np.zeros((0, len(self.sources)))
         if method == "bilevel":
             path = self._learned()
-            proposal = path[-1]
+            proposal = np.where(path[-1] * len(self.sources) < _NOTHING, 0, path[-1])
+            proposal /= proposal.sum()
         else:
             surrogate = Surrogate.fitted(tried.proportions, tried.measured)
             best = [tried.proportions[place] for place in np.argsort(-tried.measured, kind="stable")[:4]]

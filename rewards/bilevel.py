@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _FIRST, _NEXT = 8, 2  # Newton steps to the head of the first weights, and from there to those of the next
-_RIDGE, _LEAST_RIDGE = 0.1, 0.01  # where the penalty begins, and how far it may fall
+# Where the penalty begins, and how far it may fall. Under a weak one wrong labels do good: they make the head less
+# sure of what it has overlearned, and weights settle where they stay in.
+_RIDGE, _LEAST_RIDGE = 1.0, 0.1
 _AXES = 256  # states wider than this are seen along so many of their principal axes
 
 
@@ -56,31 +58,25 @@ def learn_weights(
     import torch
 
     settings = settings or BilevelSettings()
-    with one_thread():
+    with one_thread(), torch.no_grad():
         states = _narrow(torch.from_numpy(pairs.states))
         train, judge = _Side(pairs, states, list(sources.values())), _Side(pairs, states, trusted)
         logs = torch.zeros(len(sources) + 1, dtype=torch.float64, requires_grad=True)
-        with torch.no_grad():
-            logs[-1] = np.log(_RIDGE)
+        logs[-1] = np.log(_RIDGE)
         optimizer = torch.optim.Adam([logs], settings.rate, betas=(0.9, 0.99))
         head, path = torch.zeros(states.shape[1]), []
         for step in range(settings.steps):
-            with torch.no_grad():
-                weights, ridge = torch.softmax(logs[:-1], 0), float(logs[-1].exp())
-                path.append(weights.numpy())
-                shares = weights.float()
-                for _ in range(_NEXT if step else _FIRST):
-                    slope, curve = train.slope(head, shares), train.curve(head, shares, ridge)
-                    head = head - torch.linalg.solve(curve, slope + ridge * head)
-                ahead = torch.linalg.solve(train.curve(head, shares, ridge), judge.slope(head, judge.alike))
-                gains = -train.along(head, ahead).double()
-                logs.grad = torch.cat(
-                    [weights * (gains - weights @ gains), -ridge * (head @ ahead)[None].double()]
-                )
+            weights, ridge = torch.softmax(logs[:-1], 0), float(logs[-1].exp())
+            path.append(weights.numpy())
+            shares = weights.float()
+            head = train.fitted(head, shares, ridge, _NEXT if step else _FIRST)
+            ahead = torch.linalg.solve(train.curve(head, shares, ridge), judge.slope(head, judge.alike))
+            gains = -train.along(head, ahead).double()
+            penalty = -ridge * (head @ ahead)[None].double()
+            logs.grad = torch.cat([weights * (gains - weights @ gains), penalty])
             optimizer.step()
-            with torch.no_grad():
-                logs[-1].clamp_(min=np.log(_LEAST_RIDGE))
-    return np.array(path)
+            logs[-1].clamp_(min=np.log(_LEAST_RIDGE))
+        return np.array(path)
 
 
 class _Side:
@@ -102,6 +98,15 @@ class _Side:
         import torch
 
         return self._heavy * (torch.sigmoid(self._gap @ head) - self._soft)
+
+    def fitted(self, head: Tensor, shares: Tensor, ridge: float, steps: int) -> Tensor:
+        """The head of the least penalised loss of the sets in these shares, by Newton's method from `head`."""
+        import torch
+
+        for _ in range(steps):
+            slope = self.slope(head, shares) + ridge * head
+            head = head - torch.linalg.solve(self.curve(head, shares, ridge), slope)
+        return head
 
     def slope(self, head: Tensor, shares: Tensor) -> Tensor:
         """Gradient of the sets' losses in these shares: [width]."""

@@ -38,7 +38,7 @@ def test_turned_and_irrelevant_sources_fall_below_a_quarter_of_uniform(pool):
     good, fair, noise, turned = path[-1]
     assert turned < 0.25 / 4
     assert noise < 0.25 / 4
-    assert good + fair > 0.8
+    assert min(good, fair) > 0.25
     assert np.array_equal(path, learn_weights(pool.pairs, sources, trusted)), "nothing is drawn"
 
 
@@ -75,9 +75,9 @@ def differences(pool, one):
 def test_soft_labels_of_a_source_count(pool):
     """A turned source whose soft labels say so is a good one."""
     sources, trusted = parts(pool)
-    as_found = learn_weights(pool.pairs, sources, trusted)[-1][3]
+    assert learn_weights(pool.pairs, sources, trusted)[-1][3] < 0.05
     sources["turned"] = replace(sources["turned"], soft=np.zeros(len(sources["turned"].rows), np.float32))
-    assert learn_weights(pool.pairs, sources, trusted)[-1][3] > 4 * as_found
+    assert learn_weights(pool.pairs, sources, trusted)[-1][3] > 0.2
 
 
 def test_trusted_sets_count_alike_whatever_their_size(pool):
@@ -103,7 +103,7 @@ def test_a_bilevel_search_proposes_confirms_and_keeps_its_path(pool):
     settings = SearchRecipe(method="bilevel", trusted=["bench"], seeds=2, trial_pairs=600)
     found = search(pool, settings, seed=5, heads=HEADS)
     shares = dict(zip(found.sources, found.proposal, strict=True))
-    assert shares["turned"] < 0.25 / 4
+    assert shares["turned"] == 0, "too little to be in the recipe"
     assert abs(found.proposal.sum() - 1) < 1e-9
     assert not any(name.startswith("trial ") for name in found.tried)
     assert len(found.predicted) == 0 < len(found.path)
