@@ -154,7 +154,7 @@ def measure(model: TransformersModel, items: list[Item], shares: bool, device: s
             shown = [image for item in batch.items for image in item.images]
         patches += len(shown) * (_patches(model, items) if shown else 0)
     body = model.logits.body
-    flops = 2.0 * (_weights(body.language_model.layers) * tokens + _weights(body.visual.blocks) * patches)
+    flops = 2.0 * (weights(body.language_model.layers) * tokens + weights(body.visual.blocks) * patches)
     return Run(seconds, tokens, flops, rewards)
 
 
@@ -165,7 +165,7 @@ def _now(device: str) -> float:
     return time.perf_counter()
 
 
-def _weights(layers: torch.nn.Module) -> int:
+def weights(layers: torch.nn.Module) -> int:
     return sum(part.weight.numel() for part in layers.modules() if isinstance(part, torch.nn.Linear))
 
 

@@ -1,10 +1,14 @@
-"""Speed of training on image pairs: `python -m bench.training`.
+"""Speed of training, and what computing a pair's prompt once is worth: `python -m bench.training`.
 
-The product's Trainer on one made batch, over a Qwen2.5-VL with random weights: the 7B's shape on a GPU (weights in
-bfloat16, activation checkpointing), a tiny one in float32 on the CPU, where the figures say that the path runs and
-no more. Tokens are those of the language model, pictures' included, padding not. The share is of the best matrix
-product measured here; the work of a step is three forward passes, what checkpointing repeats is not counted.
-Chosen and rejected are two sequences each with its own copy of prompt and picture.
+The product's Trainer on batches by its own collator, over a Qwen2.5-VL with random weights: the 7B's shape on a
+GPU (weights in bfloat16, activation checkpointing), a tiny one in float32 on one thread of the CPU, where the
+figures say that the path runs and what sharing is worth at that size. Pairs have a picture of 1,024 tokens, or
+none. `apart` gives chosen and rejected a sequence each, `shared` one sequence to both. Both train in turn; seconds
+are the median step.
+
+Tokens are those that go through the language model, pictures' included, padding not. The share is of the best
+square matrix product measured here; the work of a step is three forward passes of 2 x weights x tokens (the vision
+tower's with its patches; no attention, nothing that checkpointing repeats).
 """
 
 from __future__ import annotations
@@ -12,169 +16,150 @@ from __future__ import annotations
 import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
-from transformers import PrinterCallback, Qwen2_5_VLConfig, Qwen2_5_VLModel, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
-from bench import _measure
+from bench import scoring
+from bench._measure import keep
 from rewards.finetune import RewardTrainer
-from rewards.vision import PrefmillRewardModel
+from rewards.sequence import TransformersModel
+from rewards.training_rows import Collator, Scales
 
-IMAGE, VIDEO, START, END = 1, 2, 3, 4
-WARM, STEPS = 3, 10
-PATCH = 14 * 14 * 3 * 2
+ROUNDS, WARM, STEPS = 3, 1, 2
+FORMS = ("apart", "shared")
 
 
 @dataclass(frozen=True)
-class Size:
-    text: dict[str, Any]
-    vision: dict[str, Any]
-    pairs: int
-    side: int  # of a picture, in merged patches of 28 pixels
-    words: int  # of prompt and completion
+class Step:
+    """A training step in one form: median seconds of wall and of CPU, and what goes through the model."""
 
-
-LARGE = Size(
-    {"vocab_size": 152_064, "hidden_size": 3584, "intermediate_size": 18_944, "num_hidden_layers": 28,
-     "num_attention_heads": 28, "num_key_value_heads": 4, "mrope": [16, 24, 24]},
-    {"depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16, "out_hidden_size": 3584,
-     "window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31]},
-    pairs=4, side=32, words=350,
-)  # fmt: skip
-TINY = Size(
-    {"vocab_size": 1000, "hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 4,
-     "num_attention_heads": 4, "num_key_value_heads": 2, "mrope": [8, 12, 12]},
-    {"depth": 2, "hidden_size": 64, "intermediate_size": 256, "num_heads": 2, "out_hidden_size": 256,
-     "window_size": 112, "fullatt_block_indexes": [1]},
-    pairs=2, side=8, words=64,
-)  # fmt: skip
-
-
-def model_of(size: Size, device: str) -> PrefmillRewardModel:
-    text = dict(size.text)
-    rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": text.pop("mrope")}
-    config = Qwen2_5_VLConfig(
-        text_config={**text, "rope_parameters": rope, "max_position_embeddings": 32_768,
-                     "bos_token_id": None, "eos_token_id": None},
-        vision_config={**size.vision, "patch_size": 14, "spatial_merge_size": 2}, image_token_id=IMAGE,
-        video_token_id=VIDEO, vision_start_token_id=START, vision_end_token_id=END,
-    )  # fmt: skip
-    torch.manual_seed(17)
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16 if device == "cuda" else torch.float32)
-    with torch.device(device):
-        backbone = Qwen2_5_VLModel(config)
-        model = PrefmillRewardModel.on_backbone(backbone)
-    torch.set_default_dtype(before)
-    model.score.float()
-    return model
-
-
-def batch_of(size: Size) -> dict[str, torch.Tensor]:
-    """Chosen rows, then rejected rows; row lengths differ by up to a quarter of the words."""
-    tokens, rows = size.side**2, 2 * size.pairs
-    draw = torch.Generator().manual_seed(17)
-    words = torch.randint(10, 900, (rows, size.words), generator=draw)
-    picture = torch.tensor([START, *[IMAGE] * tokens, END]).expand(rows, -1)
-    ids = torch.cat([picture, words], dim=1)
-    lengths = ids.shape[1] - torch.randint(0, size.words // 4, (rows,), generator=draw)
-    patches = rows * 4 * tokens
-    return {
-        "soft": torch.ones(size.pairs), "weight": torch.ones(size.pairs), "input_ids": ids,
-        "attention_mask": (torch.arange(ids.shape[1])[None] < lengths[:, None]).long(),
-        "mm_token_type_ids": (ids == IMAGE).int(), "pixel_values": torch.randn(patches, PATCH, generator=draw),
-        "image_grid_thw": torch.tensor([[1, 2 * size.side, 2 * size.side]]).expand(rows, -1),
-    }  # fmt: skip
+    wall: float
+    cpu: float
+    tokens: int
+    padded: int
+    flops: float
 
 
 class Clock(TrainerCallback):
-    """Seconds of each step."""
+    """Seconds of each step, of wall and of CPU."""
 
     def __init__(self) -> None:
-        self.seconds: list[float] = []
+        self.seconds: list[tuple[float, float]] = []
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
-        _settle()
-        self._begun = time.perf_counter()
+        self._begun = _now()
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        _settle()
-        self.seconds.append(time.perf_counter() - self._begun)
+        self.seconds.append(tuple(np.subtract(_now(), self._begun).tolist()))
 
 
-def _settle() -> None:
+def _now() -> tuple[float, float]:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+    return time.perf_counter(), time.process_time()
 
 
-def step_seconds(model: PrefmillRewardModel, batch: dict[str, torch.Tensor], pairs: int, cuda: bool) -> float:
-    """Median seconds of a step of the Trainer."""
+def rows_of(pairs: int, side: int | None) -> list[dict[str, Any]]:
+    """Published rows of 100 words of prompt and 250 of each completion, spread by half; pictures by `side`."""
+    found = scoring.workload(pairs, 2, (100, 250), side)
+    return [
+        {"prompt": one.prompt, "chosen": one.completion, "rejected": other.completion, "chosen_id": "",
+         "rejected_id": "", "images": [{"bytes": data} for data in one.images]}
+        for one, other in zip(found[::2], found[1::2], strict=True)
+    ]  # fmt: skip
+
+
+def step_seconds(model: Any, batch: dict[str, torch.Tensor], cuda: bool) -> list[tuple[float, float]]:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         args = TrainingArguments(
-            folder, max_steps=WARM + STEPS, per_device_train_batch_size=pairs, bf16=cuda, use_cpu=not cuda,
+            folder, max_steps=WARM + STEPS, per_device_train_batch_size=1, bf16=cuda, use_cpu=not cuda,
             activation_checkpointing=cuda, save_strategy="no", report_to=[], remove_unused_columns=False,
             disable_tqdm=True, learning_rate=1e-6, optim="adamw_torch_fused" if cuda else "adamw_torch",
             logging_strategy="no", dataloader_pin_memory=False,
         )  # fmt: skip
-        rows = list(range(pairs * (WARM + STEPS)))
-        trainer = RewardTrainer(model=model, args=args, train_dataset=rows, data_collator=lambda _: dict(batch),
-                                centre=0.0, callbacks=[clock])  # fmt: skip
+        trainer = RewardTrainer(model=model, args=args, train_dataset=list(range(WARM + STEPS)), centre=0.0,
+                                data_collator=lambda _: dict(batch), callbacks=[clock])  # fmt: skip
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    return sorted(clock.seconds[WARM:])[STEPS // 2]
+    return clock.seconds[WARM:]
 
 
-def forward_flops(model: PrefmillRewardModel, batch: dict[str, torch.Tensor], device: str) -> int:
-    """Floating point operations of one forward pass, counted as they run."""
-    given = {name: value.to(device) for name, value in batch.items() if name not in ("soft", "weight")}
-    count = FlopCounterMode(display=False)
-    with count, torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-        model(**given)
-    return int(count.get_total_flops())
+def measure(model: TransformersModel, rows: list[dict[str, Any]], cuda: bool) -> dict[str, Step]:
+    """A step on these rows in both forms, which take turns."""
+    options = {"ahead": 0, "lengths": False, "witness": False}
+    bodies = dict(zip(FORMS, (None, model.model.backbone), strict=True))
+    batches = {
+        form: Collator(model.encoder, Scales(1.0, {}), **options, shares=bodies[form])(rows) for form in FORMS
+    }
+    seconds: dict[str, list[tuple[float, float]]] = {form: [] for form in FORMS}
+    for _ in range(ROUNDS):
+        for form in FORMS:
+            seconds[form] += step_seconds(model.model, batches[form], cuda)
+    return {form: _step(model, batches[form], seconds[form]) for form in FORMS}
 
 
-def peak(dtype: torch.dtype, device: str) -> float:
-    """Operations per second of the best of some square matrix products."""
-    best = 0.0
-    for width in (4096, 8192) if device == "cuda" else (512, 1024):
-        left, right = (torch.randn(width, width, device=device, dtype=dtype) for _ in range(2))
-        for _ in range(8):
-            _settle()
-            begun = time.perf_counter()
-            left @ right
-            _settle()
-            best = max(best, 2 * width**3 / (time.perf_counter() - begun))
-    return best
+def _step(model: TransformersModel, batch: dict[str, torch.Tensor], seconds: list[tuple[float, float]]) -> Step:
+    real = batch["attention_mask"] > 0 if "attention_mask" in batch else batch["segments"] >= 0
+    body, tokens, patches = model.model.backbone, int(real.sum()), len(batch.get("pixel_values", ()))
+    flops = 6.0 * (
+        scoring.weights(body.language_model.layers) * tokens + scoring.weights(body.visual.blocks) * patches
+    )
+    wall, cpu = np.median(seconds, axis=0).tolist()
+    return Step(wall, cpu, tokens, real.numel(), flops)
+
+
+def table(found: dict[str, dict[str, Step]], pairs: int) -> list[str]:
+    """A line for each kind of pairs and form, and the gain of each kind."""
+    lines = [
+        f"{'':18}{'s/step':>9}{'CPU s':>8}{'pairs/s':>9}{'tokens':>9}{'padded':>9}{'tokens/s':>11}{'TFLOP/s':>9}"
+    ]
+    for kind, steps in found.items():
+        lines += [
+            f"{kind:10}{form:8}{step.wall:9.3f}{step.cpu:8.3f}{pairs / step.wall:9.2f}{step.tokens:9,}"
+            f"{step.padded:9,}{step.tokens / step.wall:11,.0f}{step.flops / step.wall / 1e12:9.3f}"
+            for form, step in steps.items()
+        ]
+    return lines + [
+        f"gain {kind:13}{steps['apart'].wall / steps['shared'].wall:9.2f}"
+        f"{steps['apart'].cpu / steps['shared'].cpu:8.2f}"
+        for kind, steps in found.items()
+    ]
 
 
 def main() -> None:
     cuda = torch.cuda.is_available()
     if not cuda:
         torch.set_num_threads(1)  # small products wait longer for a second thread than it helps
-    device, size = ("cuda", LARGE) if cuda else ("cpu", TINY)
-    name = torch.cuda.get_device_name() if cuda else "cpu_one_thread"
-    peaks = {str(dtype).split(".")[1]: peak(dtype, device) for dtype in (torch.bfloat16, torch.float32)}
-    model, batch = model_of(size, device), batch_of(size)
-    flops = forward_flops(model, batch, device)
-    seconds = step_seconds(model, batch, size.pairs, cuda)
-    tokens = int(batch["attention_mask"].sum())
-    used = 3 * flops / seconds
-    weights = sum(weight.numel() for weight in model.parameters())
-    _measure.keep("training", [
-        f"Qwen2.5-VL of {weights / 1e6:,.1f} M random weights on {name}, torch {torch.__version__}",
-        f"batch                {size.pairs} pairs, {tokens:,} tokens of {batch['input_ids'].numel():,} computed, "
-        f"{size.side**2} of a picture",
-        f"step                 {seconds:.3f} s, median of {STEPS}",
-        f"forward pass         {flops / 1e12:.4f} TFLOP",
-        f"in a step            {used / 1e12:.3f} TFLOP/s",
-        *(f"matrix product       {value / 1e12:.3f} TFLOP/s in {kind}" for kind, value in peaks.items()),
-        "shared prefix        not used in training: chosen and rejected are two sequences",
-        f"RESULT tokens_per_s={tokens / seconds:.0f} peak_share={used / max(peaks.values()):.3f} "
-        f"device={name.replace(' ', '_')}",
-    ])  # fmt: skip
+    device, size, dtype = (
+        ("cuda", scoring.LARGE, torch.bfloat16) if cuda else ("cpu", scoring.SMALL, torch.float32)
+    )
+    name = torch.cuda.get_device_name().replace(" ", "_") if cuda else "cpu_one_thread"
+    peaks = {kind: scoring.peak(size.peak, device, kind) for kind in (torch.bfloat16, torch.float32)}
+    with tempfile.TemporaryDirectory() as folder:
+        model = scoring.build(size, Path(folder), device, dtype)
+    pairs = 4 if cuda else 1
+    found = {
+        kind: measure(model, rows_of(pairs, side), cuda)
+        for kind, side in (("texts", None), ("pictures", size.side))
+    }
+    weights = sum(weight.numel() for weight in model.model.parameters())
+    told = f"torch {torch.__version__}, {pairs} pair{'s' * (pairs > 1)} a step"
+    step = found["pictures"]["shared"]
+    share = step.flops / step.wall / max(peaks.values())
+    lines = [
+        f"Qwen2.5-VL of {weights / 1e6:,.1f} M random weights on {name}, {told}",
+        *table(found, pairs),
+        *(f"matrix product    {value / 1e12:.3f} TFLOP/s in {str(kind).removeprefix('torch.')}; pictures, shared: "
+          f"{step.flops / step.wall / value:.3f} of it" for kind, value in peaks.items()),
+        f"RESULT tokens_per_s={step.tokens / step.wall:.0f} peak_share={share:.3f} "
+        f"prefix_gain={found['pictures']['apart'].wall / step.wall:.2f} device={name}",
+    ]  # fmt: skip
+    keep("training", lines)
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ def train(store: Store, recipe: Recipe) -> dict[str, Any]:
     done = run(str(published_root(store, recipe)), recipe.name, out, recipe.train, progress=seen)  # type: ignore[arg-type]
     facts = {"made_from": made_from, "version": found[0], "rows": done.rows, "left_out": done.left_out,
              "seconds": round(done.seconds, 3), "curve": done.curve, "resumed": done.resumed,
-             "path": str(done.path)}  # fmt: skip
+             "apart": done.apart, "path": str(done.path)}  # fmt: skip
     notes.write(store, "trained", recipe.name, facts)
     return {**facts, "changed": True}
 

@@ -30,6 +30,7 @@ def reward_model(
             "seconds": done["seconds"],
             "trained now": done["changed"],
             "resumed from step": done.get("resumed", 0),
+            **({"prompts computed twice": done["apart"]} if done.get("apart") else {}),
             "path": dg.MetadataValue.path(done["path"]),
             "plots": dg.MetadataValue.md(looks.as_markdown(looks.training_plots(done["curve"]))),
         }

@@ -68,8 +68,7 @@ class Encoder:
         texts, a picture too long and thin, or a text that spells a token of pictures."""
         if not items:
             return np.zeros(0, np.int64)
-        texts = self.tokenizer([self.text(item) for item in items], add_special_tokens=False)["input_ids"]
-        counts = [len(tokens) for tokens in texts]
+        counts = map(len, self.tokens(items))
         return np.array([self._length(item, count) for item, count in zip(items, counts, strict=True)])
 
     def _length(self, item: Item, tokens: int) -> int:
@@ -87,6 +86,11 @@ class Encoder:
             return int(self.encode([item])["input_ids"].shape[1])
         patches = (image.get_number_of_image_patches(high, wide, {}) for high, wide in sizes)
         return tokens + sum(int(count // image.merge_size**2) - 1 for count in patches)
+
+    def tokens(self, items: Sequence[Item]) -> list[list[int]]:
+        """Token ids of each item, one for each picture."""
+        texts = [self.text(item) for item in items]
+        return list(self.tokenizer(texts, add_special_tokens=False)["input_ids"])
 
     def text(self, item: Item) -> str:
         """Prompt and completion through the chat template."""

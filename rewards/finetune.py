@@ -17,10 +17,12 @@ from rewards.collate import Encoder
 from rewards.head import bradley_terry
 from rewards.train import Trained
 from rewards.training_rows import PER_PAIR, Collator, Rows, Scales, Stream, fitting, scales
+from rewards.trees import why_not
 from rewards.vision import PrefmillRewardModel
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
+    from transformers import PreTrainedModel
 
     from rewards.train import TrainSettings
 
@@ -100,6 +102,7 @@ def finetune(
         logging.disable_progress_bar()  # of reading and writing weights
     set_seed(settings.seed)
     model, encoder = _fresh(settings)
+    apart = _apart(model, settings)
     shown: Any = Stream(rows, encoder, settings.seed) if settings.streaming else Rows(fitting(rows, encoder))
     ids, count = checkpoints.content(columns)
     fits = count if settings.streaming else len(shown)
@@ -113,11 +116,12 @@ def finetune(
     scale = scales(columns if settings.streaming else shown.rows)
     trainer = RewardTrainer(
         model=_adapted(model, settings), args=args, train_dataset=shown, centre=settings.centre,
-        data_collator=_collator(encoder, scale, settings, args.world_size),
+        data_collator=_collator(encoder, scale, settings, args.world_size, None if apart else model.backbone),
     )  # fmt: skip
     done = _run(trainer, fitting(held, encoder) if held is not None and len(held) else None)
     _save(trainer, encoder, work)
-    return done._replace(left_out=shown.left_out if settings.streaming else count - fits), count
+    left_out = shown.left_out if settings.streaming else count - fits
+    return done._replace(left_out=left_out, apart=apart), count
 
 
 def _run(trainer: RewardTrainer, held: Dataset | None) -> Trained:
@@ -165,6 +169,16 @@ def _fresh(settings: TrainSettings) -> tuple[PrefmillRewardModel, Encoder]:
     return model, encoder
 
 
+def _apart(model: PrefmillRewardModel, settings: TrainSettings) -> str:
+    """Why the two sides of a pair do not share a sequence; empty where they do."""
+    if settings.share_prompts is False:
+        return "share_prompts is false"
+    reason = why_not(model.backbone)
+    if reason and settings.share_prompts:
+        raise PrefmillError(f"share_prompts is true, but {settings.backbone} cannot: {reason}; take it out")
+    return reason or ""
+
+
 def _adapted(model: PrefmillRewardModel, settings: TrainSettings) -> Any:
     if settings.lora_rank is None:
         return model
@@ -173,10 +187,12 @@ def _adapted(model: PrefmillRewardModel, settings: TrainSettings) -> Any:
     return with_adapters(model, settings.lora_rank, settings.lora_alpha)
 
 
-def _collator(encoder: Encoder, scale: Scales, settings: TrainSettings, processes: int) -> Collator:
+def _collator(
+    encoder: Encoder, scale: Scales, settings: TrainSettings, processes: int, shares: PreTrainedModel | None
+) -> Collator:
     return Collator(
         encoder, scale, ahead=settings.adaptive_margin, lengths=settings.length_normalised,
-        witness=processes > 1 and not settings.freeze_vision,
+        witness=processes > 1 and not settings.freeze_vision, shares=shares,
     )  # fmt: skip
 
 

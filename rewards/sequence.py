@@ -15,7 +15,8 @@ from pairs.errors import PrefmillError
 from rewards.batches import judge
 from rewards.collate import Encoder, budget_batches
 from rewards.interface import Item
-from rewards.prefixes import Forest, can_share, forests
+from rewards.prefixes import Forest, forests
+from rewards.trees import why_not
 from rewards.windows import batch_windows
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class TransformersModel:
         self.encoder = encoder
         self.logits = logits
         self.fingerprint = fingerprint
-        self.shares = isinstance(logits, Trunk) and can_share(logits.body)
+        self.shares = isinstance(logits, Trunk) and why_not(logits.body) is None
         if isinstance(logits, Trunk):
             batch_windows(logits.body)
 

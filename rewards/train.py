@@ -45,6 +45,11 @@ class TrainSettings(pydantic.BaseModel, extra="forbid"):
     max_pixels: int = Field(768 * 28 * 28, gt=0, description="of one picture; larger ones are scaled down")
     precision: str = Field("auto", pattern="^(auto|bfloat16|float32)$", description="auto: bfloat16 on a GPU")
     activation_checkpointing: bool = Field(False, description="trade a third more time for memory")
+    share_prompts: bool | None = Field(
+        None,
+        description="chosen and rejected in one sequence, their prompt and its pictures computed once; default: "
+        "where the backbone gives the same gradients that way",
+    )
     adaptive_margin: float = Field(
         0,
         ge=0,
@@ -76,6 +81,7 @@ class TrainResult:
     curve: list[tuple[int, float, float]]
     held_out: list[float]  # validation loss per epoch, where there is a validation split
     resumed: int = 0  # the step of the checkpoint that it went on from; 0 when from the start
+    apart: str = ""  # why the two sides of a pair were two sequences; empty where they shared one
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -89,6 +95,7 @@ class Trained(NamedTuple):
     held_out: list[float]
     left_out: int
     resumed: int = 0
+    apart: str = ""
 
 
 def train(dataset: str, config: str, out: Path, settings: TrainSettings, *, progress: bool = True) -> TrainResult:
@@ -124,7 +131,9 @@ def train(dataset: str, config: str, out: Path, settings: TrainSettings, *, prog
     finally:
         shutil.rmtree(work, ignore_errors=True)
     seconds = time.perf_counter() - begun
-    return TrainResult(out, count - done.left_out, done.left_out, seconds, done.curve, done.held_out, done.resumed)
+    return TrainResult(
+        out, count - done.left_out, done.left_out, seconds, done.curve, done.held_out, done.resumed, done.apart
+    )
 
 
 def _read(dataset: str, config: str, settings: TrainSettings) -> tuple[Any, Any, Dataset | None]:

@@ -13,9 +13,11 @@ import torch
 from pairs.errors import PrefmillError
 from rewards.interface import Item
 from rewards.published import items, row_batches
+from rewards.trees import LONGEST, Tree, encode
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
+    from transformers import PreTrainedModel
 
     from rewards.collate import Encoder
 
@@ -110,9 +112,20 @@ class Collator:
     """Published rows to one batch: for the loss `soft`, `weight`, `ahead` [pairs] and `lengths` [2 * pairs]
     (tokens of the completions), the last two where asked for; for the model the chosen rows, then the rejected."""
 
-    def __init__(self, encoder: Encoder, scale: Scales, *, ahead: float, lengths: bool, witness: bool) -> None:
-        """`ahead`: what a pair of its source's mean margin shall be won by. `witness`: see `_witness`."""
+    def __init__(
+        self,
+        encoder: Encoder,
+        scale: Scales,
+        *,
+        ahead: float,
+        lengths: bool,
+        witness: bool,
+        shares: PreTrainedModel | None = None,
+    ) -> None:
+        """`ahead`: what a pair of its source's mean margin shall be won by. `witness`: see `_witness`. `shares`:
+        the backbone, where the two sides of a pair shall share a sequence."""
         self.encoder = encoder
+        self.shares = shares
         self.scale = scale
         self.ahead = ahead
         self.lengths = lengths
@@ -132,7 +145,12 @@ class Collator:
             batch["lengths"] = _tensor([self._tokens(item) for item in shown])
         if self.witness is not None and not any(item.images or item.completion_images for item in shown):
             shown.append(self.witness)
-        return {**batch, **self.encoder.encode(shown)}
+        if self.shares is None:
+            return {**batch, **self.encoder.encode(shown)}
+        trees = pair_trees(self.encoder, shown, len(rows))
+        encoded = encode(trees, self.encoder, self.shares)
+        order = torch.tensor([row for tree in trees for row in tree.rows]).argsort()
+        return {**batch, **encoded, "ends": encoded["ends"][order]}
 
     def _ahead(self, row: dict[str, Any]) -> float:
         given, scale = row.get("source_margin"), self.scale.margins.get(row.get("source", ""))
@@ -141,6 +159,25 @@ class Collator:
     def _tokens(self, item: Item) -> int:
         texts = [turn["content"] for turn in item.completion]
         return max(1, sum(map(len, self.encoder.tokenizer(texts, add_special_tokens=False)["input_ids"])))
+
+
+def pair_trees(encoder: Encoder, shown: Sequence[Item], pairs: int) -> list[Tree]:
+    """A tree for each pair, of which the chosen items come first in `shown`, then the rejected ones; what cannot
+    share, and what is left over, in trees of its own."""
+    tokens, lengths = encoder.tokens(shown), encoder.lengths(shown)
+
+    def alone(row: int) -> Tree:
+        return Tree.of([row], tokens, lengths, shown[row].images + shown[row].completion_images)
+
+    trees = []
+    for row, (chosen, rejected) in enumerate(zip(shown[:pairs], shown[pairs : 2 * pairs], strict=True)):
+        tree = Tree.of([row, row + pairs], tokens, lengths, chosen.images)
+        own = chosen.completion_images or rejected.completion_images
+        if tree.sound(encoder) and tree.length <= LONGEST and not own:
+            trees.append(tree)
+        else:
+            trees += [alone(row), alone(row + pairs)]
+    return trees + [alone(row) for row in range(2 * pairs, len(shown))]
 
 
 def _witness() -> Item:

@@ -16,6 +16,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from rewards.head import RewardHead
+from rewards.trees import last_states
 
 
 class PrefmillRewardConfig(PretrainedConfig):
@@ -48,7 +49,8 @@ class PrefmillRewardConfig(PretrainedConfig):
 
 
 class PrefmillRewardModel(PreTrainedModel):
-    """`forward` gives `logits` float32 [rows, 1]: the rewards. Padding may stand on either side."""
+    """`forward` gives `logits` float32 [rows, 1]: the rewards. Padding may stand on either side; or completions
+    share sequences, as `rewards.trees.encode` makes them."""
 
     config_class = PrefmillRewardConfig
     base_model_prefix = "backbone"
@@ -84,7 +86,13 @@ class PrefmillRewardModel(PreTrainedModel):
                 init.normal_(layer.weight, mean=0.0, std=1 / math.sqrt(layer.in_features + 1))
                 init.zeros_(layer.bias)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, **inputs: Any) -> SequenceClassifierOutput:
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **inputs: Any
+    ) -> SequenceClassifierOutput:
+        if attention_mask is None:
+            return SequenceClassifierOutput(
+                logits=self.score(last_states(self.backbone, input_ids=input_ids, **inputs))[:, None]
+            )
         if "pixel_values" in inputs and "mm_token_type_ids" not in inputs and _needs_types(self.config):
             # Without them Qwen2.5-VL counts picture tokens as text: other rewards, and no error.
             raise ValueError("pixel_values came without mm_token_type_ids")
