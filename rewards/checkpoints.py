@@ -36,6 +36,12 @@ def folder(out: Path, made_from: dict[str, Any]) -> Path:
     return _all(out) / key
 
 
+def logs(folder: Path, out: Path) -> Path:
+    """Where trackers keep what the training with these checkpoints told them: it outlives the checkpoints, and a
+    resumed training adds to it."""
+    return out.with_name(f"{out.name}.logs") / folder.name
+
+
 def newest(folder: Path) -> Path | None:
     """The newest checkpoint that was written whole; None when there is none.
 

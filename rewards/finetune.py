@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import AutoModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
-from transformers.integrations import get_available_reporting_integrations
+from transformers.integrations import TensorBoardCallback, get_available_reporting_integrations
 from transformers.utils import logging
 
 from pairs.errors import PrefmillError
@@ -118,10 +118,18 @@ def finetune(
         model=_adapted(model, settings), args=args, train_dataset=shown, centre=settings.centre,
         data_collator=_collator(encoder, scale, settings, args.world_size, None if apart else model.backbone),
     )  # fmt: skip
+    _keep_events(trainer, out)
     done = _run(trainer, fitting(held, encoder) if held is not None and len(held) else None)
     _save(trainer, encoder, work)
     left_out = shown.left_out if settings.streaming else count - fits
     return done._replace(left_out=left_out, apart=apart), count
+
+
+def _keep_events(trainer: RewardTrainer, out: Path) -> None:
+    """TensorBoard's files would go with the checkpoints that they lie among."""
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
+            callback.logging_dir = str(checkpoints.logs(Path(trainer.args.output_dir), out))
 
 
 def _run(trainer: RewardTrainer, held: Dataset | None) -> Trained:
@@ -233,8 +241,8 @@ def _arguments(folder: Path, settings: TrainSettings, pairs: int, progress: bool
         # Parts that no row of a batch needs get no gradient: a vision tower by texts, one expert of many.
         ddp_find_unused_parameters=True,
         ddp_backend="gloo" if processes > 1 and not torch.cuda.is_available() else None,
-        fsdp="full_shard" if settings.fsdp else None,
-        fsdp_config={"auto_wrap_policy": "TRANSFORMER_BASED_WRAP"} if settings.fsdp else None,
+        fsdp=settings.fsdp or None,
+        fsdp_config={"reshard_after_forward": True} if settings.fsdp else None,
         accelerator_config={"dispatch_batches": False},  # the rows of pixels are not the rows of a batch
         logging_steps=logs,
         save_strategy="steps" if saves else "no",

@@ -86,6 +86,28 @@ def test_a_killed_training_ends_as_an_unbroken_one(data, settings, unbroken, tmp
     assert not kept(unbroken.path)
 
 
+def test_a_tracker_is_told_the_curve_and_keeps_it_when_the_model_is_complete(
+    data, settings, tmp_path, monkeypatch
+):
+    pytest.importorskip("tensorboard", reason="NO TRACKER: pip install tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    held = publish(tmp_path / "held", [row(n, f"word {n}", "it is good", "it is bad") for n in range(16)],
+                   validation=[row(99, "word", "it is good", "it is bad")])  # fmt: skip
+    short = settings.model_copy(update={"epochs": 1.0, "report_to": ["tensorboard"], "save_steps": 4})
+    out = tmp_path / "model"
+    assert stopped(held, short, out, monkeypatch)
+    done = train(held, "demo", out, short, progress=False)
+    assert done.resumed == 8
+    (run,) = (tmp_path / "model.logs").iterdir()
+    events = EventAccumulator(str(run)).Reload()
+    for place, name in enumerate(("loss", "accuracy"), 1):
+        told = [(one.step, one.value) for one in events.Scalars(f"train/{name}")]
+        np.testing.assert_allclose(told, [(point[0], point[place]) for point in done.curve], rtol=1e-6)
+    assert events.Scalars("eval/loss")[-1].value == pytest.approx(done.held_out[0], rel=1e-6)
+    assert json.loads(events.Tensors("args/text_summary")[0].tensor_proto.string_val[0])["seed"] == 17
+
+
 def stopped(data, settings, out, monkeypatch):
     """Checkpoints of a training that an error ended before its model was saved."""
     with monkeypatch.context() as patch:
