@@ -34,6 +34,7 @@ def evaluate(store: Store, recipe: Recipe, model: RewardModel) -> list[dict[str,
     """The official figures of every benchmark of the recipe, as plain values."""
     from rewards.benchmarks import measure
     from rewards.score import completions, score
+    from rewards.verdicts import Judged
 
     wanted = names(store, recipe)
     if not wanted:
@@ -41,7 +42,8 @@ def evaluate(store: Store, recipe: Recipe, model: RewardModel) -> list[dict[str,
     score(store, model, completions(store, wanted), progress=sys.stderr.isatty())
     rewards = store.scan("rewards", [model.fingerprint]).select("completion_id", "reward").collect()
     touched = contaminated(store, recipe)
-    return [measure(name, _judged(store, name, rewards, touched), seed=recipe.seed).as_dict() for name in wanted]
+    rules = {"seed": recipe.seed, "judge": isinstance(model, Judged)}
+    return [measure(name, _judged(store, name, rewards, touched), **rules).as_dict() for name in wanted]
 
 
 def _judged(store: Store, name: str, rewards: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
@@ -81,12 +83,19 @@ def contaminated_by(store: Store, recipe: Recipe, rows: pl.DataFrame) -> pl.Data
 
 
 def models(store: Store, recipe: Recipe, named: Sequence[str], for_text: Sequence[str]) -> RewardModel:
-    """The model to measure: the mean of those named (none: the mixture's own), another for text where given."""
+    """The model to measure: the mean of those named (none: the mixture's own), another for text where given. A
+    name is a folder, an id on the hub, or that of a model under the recipe's `[[rewards.servers]]`."""
     from rewards.ensemble import Ensemble, Routed
     from rewards.load import load_reward_model
 
+    servers = {given.model: given for given in recipe.rewards.servers}
+    measured = store.scan("pairs", names(store, recipe))
+
     def mean(paths: Sequence[str]) -> RewardModel:
-        loaded = [load_reward_model(path) for path in paths]
+        loaded = [
+            steps.served(store, servers[path], measured) if path in servers else load_reward_model(path)
+            for path in paths
+        ]
         return loaded[0] if len(loaded) == 1 else Ensemble(loaded)
 
     if not named and not (store.path("models", recipe.name) / "config.json").is_file():

@@ -110,7 +110,8 @@ def evaluate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="folder or hub id of a reward model, may be repeated: their mean; default: the trained one"
+            help="folder or hub id of a reward model, or a model's name under the mixture's [[rewards.servers]]; "
+            "may be repeated: their mean; default: the trained one"
         ),
     ] = None,
     text_model: Annotated[

@@ -24,6 +24,7 @@ from filters import _apply
 from filters._trust import trusted
 from mixtures._plan import Counts, Plan
 from mixtures._recipe import Recipe
+from mixtures._seeds import ServerRecipe
 from pairs.errors import RecipeError
 from pairs.store import Store
 from pairs.tables import TABLES
@@ -147,8 +148,7 @@ def reward_models(store: Store, recipe: Recipe) -> Iterator[RewardModel]:
     rewards. One at a time: two large ones need not be in memory together."""
     if not any(_apply.needs(name, "rewards") for name in recipe.rules):
         return
-    from rewards.load import load_reward_model, load_server
-    from rewards.verdicts import Judge, judged
+    from rewards.load import load_reward_model
 
     for name in recipe.rewards.local():
         if name == "embedded":
@@ -156,8 +156,16 @@ def reward_models(store: Store, recipe: Recipe) -> Iterator[RewardModel]:
         else:
             yield load_reward_model(name)
     for given in recipe.rewards.servers:
-        model = load_server(given.kind, given.url, given.model, given.options(), given.patience())
-        yield judged(store, model, training(store, recipe)) if isinstance(model, Judge) else model
+        yield served(store, given, training(store, recipe))
+
+
+def served(store: Store, given: ServerRecipe, judges: pl.LazyFrame) -> RewardModel:
+    """The model behind a server; a judge of pairs as one for the completions of the pairs `judges`."""
+    from rewards.load import load_server
+    from rewards.verdicts import Judge, judged
+
+    model = load_server(given.kind, given.url, given.model, given.options(), given.patience())
+    return judged(store, model, judges) if isinstance(model, Judge) else model
 
 
 def _embedded(store: Store, recipe: Recipe) -> list[RewardModel]:

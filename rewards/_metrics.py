@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import chain, product
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -18,7 +18,11 @@ import polars as pl
 
 from rewards._cells import Cells, Entries, Figures, mean_of
 
-Ties = Literal["wrong", "half", "label"]
+Ties = Literal["wrong", "half", "label", "out"]
+
+
+_BESIDE = "\t"  # what is shown beside the averages, in a cell of its own
+_DIFFER = f"{_BESIDE}differ"
 
 
 class Metric(Protocol):
@@ -37,16 +41,19 @@ def noted(key: str) -> pl.Expr:
     return pl.col("extra").str.json_path_match(f"$.{key}")
 
 
-def right(judged: pl.DataFrame, ties: Ties, tie_is_right: pl.Expr | None = None) -> np.ndarray:
-    """1 where chosen has more reward, 0 where rejected has, float64 [pairs]; equal rewards as `ties` says: wrong,
-    half, or right where `tie_is_right` (a decision that falls to one side, whatever the label)."""
+def right(
+    judged: pl.DataFrame, ties: Ties, tie_is_right: pl.Expr | None = None, tie_within: float = 0.0
+) -> np.ndarray:
+    """1 where chosen has more reward, 0 where rejected has, float64 [pairs]; rewards that differ by `tie_within`
+    at most as `ties` says: wrong, half, right where `tie_is_right` (a decision that falls to one side, whatever
+    the label), or NaN for a pair that is to be left out."""
     difference = (judged["chosen"] - judged["rejected"]).to_numpy()
+    tied = np.abs(difference) <= tie_within
     won = (difference > 0).astype(np.float64)
-    if ties == "half":
-        won[difference == 0] = 0.5
-    elif ties == "label" and tie_is_right is not None:
+    won[tied] = {"half": 0.5, "out": np.nan}.get(ties, 0.0)
+    if ties == "label" and tie_is_right is not None:
         told = judged.select(tie_is_right.fill_null(False)).to_series().to_numpy()
-        won[difference == 0] = told[difference == 0]
+        won[tied] = told[tied]
     return won
 
 
@@ -56,17 +63,22 @@ class Pairs:
 
     `sections` names the cells of each section; its figure counts each pair alike, or its cells by `weights`.
     `micro` is the share over all pairs, `macro` the plain mean of sections (of cells, where there are none). `per`
-    is a column by whose values the whole is computed apart and then averaged. `without_ties` adds the share among
-    pairs whose rewards differ.
+    is a column by whose values the whole is computed apart and then averaged. `parts` splits cells further: shown
+    beside, in no average. `ties` says what equal rewards of a scalar model count as, `judge_ties` an undecided
+    judge of pairs; rewards are equal within `tie_within`. `without_ties` adds the share among pairs that are no
+    ties.
     """
 
     headline: str = "micro"
     averages: tuple[str, ...] = ("micro",)
     ties: Ties = "wrong"
+    judge_ties: Ties = "wrong"
     tie_is_right: pl.Expr | None = None
+    tie_within: float = 0.0
     by: pl.Expr = field(default_factory=lambda: pl.col("category"))
     sections: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
+    parts: pl.Expr | None = None
     per: str | None = None
     without_ties: bool = False
 
@@ -75,32 +87,43 @@ class Pairs:
         return () if self.per else tuple(cell for cells in self.sections.values() for cell in cells)
 
     def entries(self, judged: pl.DataFrame) -> Entries:
-        won = right(judged, self.ties, self.tie_is_right)
-        cell = judged.select(self.by.fill_null("other").cast(pl.String).alias("cell")).to_series().to_list()
+        won = right(judged, self.ties, self.tie_is_right, self.tie_within)
+        rows = judged.select(
+            "prompt_id",
+            cell=self.by.fill_null("other").cast(pl.String),
+            part=self.parts if self.parts is not None else None,
+        )
+        cells, units = rows["cell"].to_list(), rows["prompt_id"].to_list()
         if self.per:
-            cell = [f"{apart}\t{name}" for apart, name in zip(judged[self.per], cell, strict=True)]
-        units = judged["prompt_id"].to_list()
-        if not self.without_ties:
-            return Entries.of(units, cell, won)
-        differ = (judged["chosen"] != judged["rejected"]).to_numpy()
-        apart = [unit for unit, keeps in zip(units, differ, strict=True) if keeps]
-        return Entries.of([*units, *apart], [*cell, *["\tdiffer"] * len(apart)], [*won, *won[differ]])
+            cells = [f"{apart}\t{name}" for apart, name in zip(judged[self.per], cells, strict=True)]
+        kept = [np.flatnonzero(~np.isnan(won))]
+        names = [[cells[place] for place in kept[0]]]
+        if self.parts is not None:
+            kept.append(np.flatnonzero(~np.isnan(won) & rows["part"].is_not_null().to_numpy()))
+            names.append([f"{_BESIDE}{cells[place]}: {rows['part'][int(place)]}" for place in kept[1]])
+        if self.without_ties:
+            kept.append(np.flatnonzero(~np.isnan(right(judged, "out", tie_within=self.tie_within))))
+            names.append([_DIFFER] * len(kept[-1]))
+        places = np.concatenate(kept)
+        return Entries.of([units[place] for place in places], chain(*names), won[places])
 
     def figures(self, cells: Cells) -> Figures:
         if self.per:
             return self._per(cells)
-        names = [name for name in cells.names if name != "\tdiffer"]
+        names = [name for name in cells.names if not name.startswith(_BESIDE)]
         found = self._sections(cells, "")
         averages = {"micro": cells.mean(*names), "macro": mean_of(found.values())}
         out = {name: averages[name] for name in self.averages} | found
         if self.without_ties:
-            out["without ties"] = cells.mean("\tdiffer")
+            out["without ties"] = cells.mean(_DIFFER)
         out |= {name: cells.mean(name) for name in names if name not in out}
+        beside = [name for name in cells.names if name.startswith(_BESIDE) and name != _DIFFER]
+        out |= {name.removeprefix(_BESIDE): cells.mean(name) for name in beside}
         return {self.headline: out.pop(self.headline), **out}
 
     def _sections(self, cells: Cells, prefix: str) -> Figures:
         if not self.sections:
-            return {name: cells.mean(name) for name in cells.names if name != "\tdiffer"}
+            return {name: cells.mean(name) for name in cells.names if not name.startswith(_BESIDE)}
         return {
             section: cells.weighted({prefix + name: self.weights[name] for name in names})
             if self.weights
@@ -119,10 +142,11 @@ class Groups:
     """Accuracy over pairs (`acc`), and over groups whose pairs are all right (`acc+`), each by category too."""
 
     expected: tuple[str, ...] = ()
+    ties: Ties = "wrong"
     group: pl.Expr = field(default_factory=lambda: noted("group"))
 
     def entries(self, judged: pl.DataFrame) -> Entries:
-        rows = judged.select("category", group=self.group).with_columns(won=pl.Series(right(judged, "wrong")))
+        rows = judged.select("category", group=self.group).with_columns(won=pl.Series(right(judged, self.ties)))
         whole = rows.group_by("group", "category").agg(pl.col("won").min()).sort("group", "category")
         units = [*rows["group"], *whole["group"]]
         cells = [*rows["category"], *(f"{name} +" for name in whole["category"])]
@@ -186,6 +210,7 @@ class Styles:
     of prompts; normal is its diagonal, hard the cells above it (the plainer one is right), easy those below."""
 
     domains: tuple[str, ...] = ("chat", "math", "code", "safety")
+    ties: Ties = "wrong"
 
     @property
     def expected(self) -> tuple[str, ...]:
@@ -194,7 +219,7 @@ class Styles:
     def entries(self, judged: pl.DataFrame) -> Entries:
         rows = judged.select("category", "extra", group=noted("group")).to_dicts()
         units, cells, values = [], [], []
-        for row, won in zip(rows, right(judged, "wrong"), strict=True):
+        for row, won in zip(rows, right(judged, self.ties), strict=True):
             extra = json.loads(row["extra"])
             for i, j in product(extra["chosen_styles"], extra["rejected_styles"]):
                 units.append(row["group"])

@@ -6,7 +6,7 @@ strictly more reward, over all pairs and by category.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -35,14 +35,18 @@ _OF_JUDGEBENCH = ("mmlu-pro", "livebench-reasoning", "livebench-math", "livecode
 _ADVERSARIAL = tuple(f"Adversarial/{name}" for name in ("Neighbor", "GPTInst", "GPTOut", "Manual"))
 
 BENCHMARKS: dict[str, Metric] = {
-    "rewardbench": Pairs("macro", ("macro",), sections=_SECTIONS, weights=_WEIGHTS),
+    # Today's leaderboard: the first one added Prior Sets, a fifth section of half the weight.
+    "rewardbench": Pairs("macro", ("macro",), judge_ties="half", sections=_SECTIONS, weights=_WEIGHTS),
     "m_rewardbench": Pairs("macro", ("macro",), sections=_SECTIONS, weights=_TRANSLATED, per="language"),
     "rewardbench_2": RewardBench2(),
     "rm_bench": Styles(),
     "vl_rewardbench": Pairs(
-        averages=("micro", "macro"), sections={name: (name,) for name in ("hallucination", "reasoning", "general")}
+        averages=("micro", "macro"),
+        judge_ties="out",
+        sections={name: (name,) for name in ("hallucination", "reasoning", "general")},
     ),
-    "multimodal_rewardbench": Pairs(by=pl.coalesce(noted("part"), "category")),
+    # Its code draws a letter for an answer of a judge that names none: half a win, on average.
+    "multimodal_rewardbench": Pairs(judge_ties="half", parts=noted("part")),
     "mm_rlhf_rewardbench": Groups(("mcq", "long", "short", "safety", "video")),
     # A scalar model answers B when both rewards are equal. The headline is over the answers of gpt-4o.
     "judgebench": Pairs(
@@ -52,9 +56,9 @@ BENCHMARKS: dict[str, Metric] = {
         by=pl.col("source_split") + "/" + pl.col("category"),
         sections={split: tuple(f"{split}/{name}" for name in _OF_JUDGEBENCH) for split in ("gpt", "claude")},
     ),
-    # Natural and Adversarial are LLMBar's own; the older sets that it comes with are shown beside.
+    # The parts are LLMBar's own, their average is ours; the older sets that it comes with are shown beside.
     "llmbar": Pairs(
-        "macro", ("macro",), sections={"Natural": ("Natural",), "Adversarial": _ADVERSARIAL},
+        "macro", ("macro",), judge_ties="half", sections={"Natural": ("Natural",), "Adversarial": _ADVERSARIAL},
         weights=dict.fromkeys(("Natural", *_ADVERSARIAL), 1.0),
     ),
     "mj_bench": Pairs(without_ties=True),
@@ -66,10 +70,10 @@ BENCHMARKS: dict[str, Metric] = {
 class BenchmarkResult:
     """What a model scores on one benchmark. A figure is (value, low, high), the ends of its 95 % interval.
 
-    `pairs` were judged; `unjudged` have a completion that the model cannot judge whole, and count nowhere. `tied`
-    pairs have equal rewards. `missing` names parts of the benchmark that are not there: the headline is over the
-    rest then. `clean` and `contaminated` are (pairs, headline) of the pairs that share nothing with the training
-    pairs and of those that do.
+    `pairs` were judged, those that the rule leaves out as tied among them; `unjudged` have a completion that the
+    model cannot judge whole, and count nowhere. `tied` pairs have equal rewards. `missing` names parts of the
+    benchmark that are not there: the headline is over the rest then. `clean` and `contaminated` are (pairs,
+    headline) of the pairs that share nothing with the training pairs and of those that do.
     """
 
     benchmark: str
@@ -87,8 +91,8 @@ class BenchmarkResult:
         return asdict(self)
 
 
-def measure(benchmark: str, pairs: pl.DataFrame, *, seed: int = 17) -> BenchmarkResult:
-    """The official figures of one benchmark.
+def measure(benchmark: str, pairs: pl.DataFrame, *, seed: int = 17, judge: bool = False) -> BenchmarkResult:
+    """The official figures of one benchmark; by the rules for judges of pairs where the rewards are a judge's.
 
     `pairs` has source_split, prompt_id, chosen_id, rejected_id, category, language, extra as in the pairs table,
     `chosen` and `rejected` (rewards, float64, null where the model could not judge) and `contaminated` (bool). All
@@ -96,11 +100,15 @@ def measure(benchmark: str, pairs: pl.DataFrame, *, seed: int = 17) -> Benchmark
     `PrefmillError` when no pair is left.
     """
     metric = BENCHMARKS.get(benchmark, Pairs())
+    if judge and isinstance(metric, Pairs):
+        metric = replace(metric, ties=metric.judge_ties)
     lacking = pairs.filter(pl.any_horizontal(pl.col("chosen", "rejected").is_null()))
     judged = pairs.join(lacking.select("prompt_id").unique(), on="prompt_id", how="anti", maintain_order="left")
     if judged.is_empty():
         raise PrefmillError(f"{benchmark}: no pair that the model can judge, of {pairs.height}")
     entries = metric.entries(judged)
+    if not len(entries.value):
+        raise PrefmillError(f"{benchmark}: no pair that the judge decides, of {judged.height}")
     figures = measured(entries, metric.figures, seed)
     headline = next(iter(figures))
     # By prompt, as above: half a prompt's answers would be another task.

@@ -1,19 +1,18 @@
-"""Official metrics: facts of each benchmark, real reward models' published decisions, ensembles and routing."""
+"""Official metrics: examples worked by hand for each benchmark, and real reward models' published decisions."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
 from pairs.errors import PrefmillError
-from pairs.media import encode_image
+from rewards._cells import Cells
 from rewards.benchmarks import _SECTIONS, _TRANSLATED, _WEIGHTS, BENCHMARKS, measure
-from rewards.ensemble import Ensemble, Routed
-from rewards.interface import Item
 from sources._read import ingest
 
 
@@ -61,6 +60,69 @@ def test_m_rewardbench_averages_languages_not_rows():
     rows = [(1, 0, {"category": "math-prm", "language": "deu_Latn"})]
     rows += [(0, 1, {"category": "math-prm", "language": "arb_Arab"})] * 3
     assert values(measure("m_rewardbench", judged(*rows))) == {"macro": 0.5, "arb_Arab": 0.0, "deu_Latn": 1.0}
+
+
+def test_m_rewardbench_weighs_by_its_own_sizes():
+    """By hand: 983 of maths right, 163 of Python and 164 of Go wrong; of Chat all 79 easy ones; of Safety none."""
+    rows = [(1, 0, {"category": "math-prm"}), (0, 1, {"category": "hep-python"}), (1, 1, {"category": "hep-go"}),
+            (1, 0, {"category": "alpacaeval-easy"}), (0, 1, {"category": "donotanswer"})]  # fmt: skip
+    found = measure("m_rewardbench", judged(*rows, language="deu_Latn"))
+    assert values(found)["deu_Latn"] == round((983 / 1310 + 1 + 0) / 3, 9)
+
+
+def test_judgebench_gives_equal_rewards_to_b_and_its_headline_to_gpt():
+    """By hand: of four pairs by gpt one is won and one of the two ties has the label B>A."""
+    rows = [(1, 0, "A>B", "gpt"), (1, 1, "B>A", "gpt"), (1, 1, "A>B", "gpt"), (0, 1, "B>A", "gpt"),
+            (1, 0, "B>A", "claude")]  # fmt: skip
+    frame = judged(
+        *((x, y, {"source_split": by, "category": "livecodebench", "extra": {"label": label}})
+          for x, y, label, by in rows)
+    )  # fmt: skip
+    found = measure("judgebench", frame)
+    assert found.headline == "gpt"
+    assert (values(found)["gpt"], values(found)["claude"]) == (0.5, 1.0)
+    # A judge is right where more of its answers, in both orders, name the better one: a tie is not.
+    assert values(measure("judgebench", frame, judge=True))["gpt"] == 0.25
+
+
+def test_a_judge_that_is_undecided_counts_as_each_benchmark_says():
+    rows = [(1, 0, {}), (1, 1, {}), (1, 1, {}), (0, 1, {})]
+
+    def micro(name, category, **more):
+        return values(measure(name, judged(*rows, category=category), **more))[category]
+
+    assert micro("rewardbench", "math-prm") == 0.25
+    assert micro("rewardbench", "math-prm", judge=True) == 0.5, "a tie of a judge is half a win"
+    assert micro("vl_rewardbench", "general") == 0.25
+    assert micro("vl_rewardbench", "general", judge=True) == 0.5, "a tie of a judge is left out: one of two"
+    assert micro("mj_bench", "mpii", judge=True) == 0.25
+    undecided = judged((1, 1, {"category": "general"}))
+    with pytest.raises(PrefmillError, match="vl_rewardbench: no pair that the judge decides, of 1"):
+        measure("vl_rewardbench", undecided, judge=True)
+
+
+def test_llmbar_is_the_mean_of_natural_and_of_the_mean_of_four_adversarial_sets():
+    """By hand: Natural 2 of 2; Neighbor 1 of 2, GPTInst 0 of 1, GPTOut 1 of 1, Manual 0 of 1; others beside."""
+    rows = [("Natural", 1, 0), ("Natural", 1, 0), ("Adversarial/Neighbor", 1, 0), ("Adversarial/Neighbor", 1, 1),
+            ("Adversarial/GPTInst", 0, 1), ("Adversarial/GPTOut", 1, 0), ("Adversarial/Manual", 0, 1),
+            ("FairEval", 0, 1), ("FairEval", 0, 1)]  # fmt: skip
+    found = values(measure("llmbar", judged(*((x, y, {"category": name}) for name, x, y in rows))))
+    assert (found["Natural"], found["Adversarial"]) == (1.0, 0.375)
+    assert found["macro"] == 0.6875
+    assert (found["FairEval"], found["Adversarial/Neighbor"]) == (0.0, 0.5)
+
+
+def test_mj_bench_counts_near_rewards_as_ties_where_its_definition_says_so():
+    """By hand: differences 0.05 (a tie within 0.1), 0.1 (one too), 0.2, -0.05 (a tie), -0.5."""
+    rows = [(0.05, 0, {}), (0.5, 0.4, {}), (0.2, 0, {}), (0, 0.05, {}), (0, 0.5, {})]
+    frame = judged(*rows, category="mpii")
+    exact = values(measure("mj_bench", frame))
+    assert (exact["micro"], exact["without ties"]) == (0.6, 0.6)
+    near = replace(BENCHMARKS["mj_bench"], tie_within=0.1)
+    entries = near.entries(frame)
+    sums = np.bincount(entries.cell, entries.value), np.bincount(entries.cell)
+    found = near.figures(Cells(entries.cells, *sums))
+    assert (found["micro"], found["without ties"]) == (0.2, 0.5)
 
 
 def best_of(rewards, subset="Math", name="1", right=1):
@@ -145,13 +207,13 @@ def test_vl_rewardbench_gives_micro_and_macro():
     assert found.missing == ["general"]
 
 
-def test_a_part_of_multimodal_rewardbench_stands_apart_and_the_whole_is_over_rows():
+def test_multimodal_rewardbench_gives_its_areas_and_their_halves_and_the_whole_over_rows():
     rows = [(1, 0, {"category": "reasoning", "extra": {"part": "math"}}),
             (0, 1, {"category": "reasoning", "extra": {"part": "coding"}}),
-            (1, 0, {"category": "vqa", "extra": {"part": None}}),
+            (0, 1, {"category": "reasoning", "extra": {"part": "coding"}}),
             (1, 0, {"category": "vqa", "extra": {"part": None}})]  # fmt: skip
     assert values(measure("multimodal_rewardbench", judged(*rows))) == {
-        "micro": 0.75, "coding": 0.0, "math": 1.0, "vqa": 1.0,
+        "micro": 0.5, "reasoning": round(1 / 3, 9), "vqa": 1.0, "reasoning: coding": 0.0, "reasoning: math": 1.0,
     }  # fmt: skip
 
 
@@ -299,40 +361,3 @@ def test_real_benchmarks_have_the_sizes_their_metrics_expect(store, real_data):
     by_length = with_rewards(store, "rm_bench", lambda row, side: float(len(row[side][0]["content"])))
     levels = values(measure("rm_bench", by_length))
     assert levels["easy"] > levels["normal"] > levels["hard"], "length alone falls for style"
-
-
-class Fixed:
-    """A model whose reward is a number, or the length of the completion times one."""
-
-    def __init__(self, name, factor, longest=10**6):
-        self.fingerprint, self.factor, self.longest = name, factor, longest
-
-    def fits(self, items):
-        return np.array([len(item.completion[0]["content"]) <= self.longest for item in items])
-
-    def rewards(self, items):
-        return np.array([self.factor * len(item.completion[0]["content"]) for item in items], np.float32)
-
-
-def item(text, *pictures):
-    return Item(text, [], [{"role": "assistant", "content": text}], pictures)
-
-
-def test_an_ensemble_is_the_mean_and_judges_what_all_can():
-    both = Ensemble([Fixed("a", 1), Fixed("b", 3, longest=2)])
-    items = [item("x"), item("xx"), item("xxx")]
-    assert both.rewards(items).tolist() == [2, 4, 6]
-    assert both.rewards(items).dtype == np.float32
-    assert both.fits(items).tolist() == [True, True, False]
-    assert both.fingerprint != Ensemble([Fixed("b", 3), Fixed("a", 1)]).fingerprint != Fixed("a", 1).fingerprint
-    with pytest.raises(PrefmillError, match="no models"):
-        Ensemble([])
-
-
-def test_pictures_and_text_go_to_models_of_their_own():
-    picture = encode_image(np.zeros((8, 8, 3), np.uint8))
-    routed = Routed(pictures=Fixed("p", 10), text=Fixed("t", 1, longest=2))
-    shown = Item("s", [], [{"role": "assistant", "content": "xx"}], (), (picture,))
-    items = [item("xx"), item("xx", picture), item("xxx"), shown]
-    assert routed.rewards(items).tolist() == [2, 20, 3, 20]
-    assert routed.fits(items).tolist() == [True, True, False, True]
