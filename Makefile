@@ -6,7 +6,7 @@ export DAGSTER_HOME := $(CURDIR)
 export PYTHONWARNINGS := ignore::UserWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-duplicates bench-curation bench-publish bench-stability bench-scoring bench-training bench-search bench-ablation clean
+.PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-duplicates bench-curation bench-publish bench-stability bench-scale bench-scoring bench-training bench-search bench-ablation clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ bench-publish: install ## writing and reading a published mixture, beside datase
 
 bench-stability: install ## how many rows of a mixture move when sources and rows are added
 	$(BIN)/python -m bench.stability
+
+bench-scale: install ## time and peak memory of every step of a curation, at one and five times the rows
+	$(BIN)/python -m bench.scale
 
 bench-scoring: install ## speed of scoring, and what sharing prompts between completions is worth
 	$(BIN)/python -m bench.scoring
