@@ -20,7 +20,7 @@ def completion_id(prompt: str, completion: Sequence[Mapping[str, str]], media_id
 
 
 def pair_id(prompt: str, chosen: str, rejected: str, criterion: str) -> str:
-    return _digest(_PAIR, f"{prompt}32:{chosen}32:{rejected}{framed((criterion,))}")
+    return _digest(_PAIR, f"{prompt}32:{chosen}32:{rejected}{framed_text(criterion)}")
 
 
 def prompt_id_of(prompt: str, media_ids: Sequence[str]) -> str:
@@ -37,6 +37,11 @@ def framed(parts: Sequence[str]) -> str:
     """Texts in canonical form, each after its length in bytes, so that no two lists of texts read alike."""
     text = "".join([f"{len(part)}:{part}" for part in parts])
     return text if text.isascii() else "".join([f"{len(part.encode())}:{part}" for part in parts])
+
+
+def framed_text(text: str) -> str:
+    """`framed` of one text."""
+    return f"{len(text) if text.isascii() else len(text.encode())}:{text}"
 
 
 def _digest(begun: blake2b, text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from pairs.errors import BadRow, SetAside, shown
-from pairs.ids import completion_id_of, framed, pair_id, prompt_id_of
+from pairs.ids import completion_id_of, framed, framed_text, pair_id, prompt_id_of
 from pairs.values import canonical_json, canonical_ratings, canonical_text, finite, recurring_text
 
 Message = Mapping[str, str]
@@ -145,8 +145,7 @@ def _conversation(value: object, column: str, role: str, known: Known | None) ->
     found = None if known is None else known.get((role, value))
     if found is None:
         text = canonical_text(value, column)
-        size = len(text) if text.isascii() else len(text.encode())
-        found = [role, text], f"{_FRAMED_ROLES[role]}{size}:{text}"
+        found = [role, text], _FRAMED_ROLES[role] + framed_text(text)
         if known is not None:
             known[role, value] = found
     return found
@@ -170,8 +169,7 @@ def _messages(value: object, column: str) -> tuple[list[str], str]:
             )
         content = canonical_text(message.get("content"), column)
         parts += spoken, content
-        size = len(content) if content.isascii() else len(content.encode())
-        texts.append(f"{_FRAMED_ROLES[spoken]}{size}:{content}")
+        texts += _FRAMED_ROLES[spoken], framed_text(content)
     return parts, "".join(texts)
 
 

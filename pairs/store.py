@@ -187,10 +187,14 @@ def file_hash(path: Path) -> str:
 
 def settle(temporary: Path, final: Path) -> None:
     """Make a finished file durable and give it its name; an existing name has the same content."""
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
+    sync_file(temporary)
     os.replace(temporary, final)
     sync_folder(final.parent)
+
+
+def sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -50,9 +50,9 @@ def _column(values: Sequence[Any], field: pa.Field) -> pa.Array:
 
 def _flat(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Single values; one text or null that all rows hold, as in most columns, is taken once."""
-    first = values[0] if values else 0
-    if first is None and values.count(None) == len(values):
+    first, last = (values[0], values[-1]) if values else (0, 1)
+    if first is None and last is None and values.count(None) == len(values):
         return pa.nulls(len(values), kind)
-    if type(first) is str and values.count(first) == len(values):
+    if type(first) is str and first == last and values.count(first) == len(values):
         return pa.repeat(first, len(values))
     return pa.array(values, kind)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pairs.errors import SetAside
 from pairs.schema import BAD_ROWS
 from pairs.shards import keep_media, part_writer, replace_pairs
-from pairs.store import Store
+from pairs.store import Store, sync_file
 from sources._books import Books, first_of_each
 from sources._spool import Summary, aside
 
@@ -41,6 +41,7 @@ class Gathered:
         for reason, (count, example) in unit.asides.items():
             total.asides.setdefault(reason, [0, example])[0] += count
         self._units.append(unit)
+        sync_file(Path(unit.folder) / "pairs.parquet")  # here it waits for the disk while others read
 
     def settle(self) -> None:
         """Set aside pairs that the source holds twice, and complete the books."""
