@@ -37,7 +37,10 @@ class Converter:
                 findings.append(item)
                 continue
             try:
-                values = self._values(item, media, known)
+                if item.images or item.chosen_images or item.rejected_images:
+                    values = self._pictured(item, media, known)
+                else:
+                    values = canonical_values(item, (), (), (), known)
             except BadRow as bad:
                 findings.append(bad)
             except _SHAPES as error:
@@ -60,9 +63,7 @@ class Converter:
         except _SHAPES as error:
             return [_wrong_shape(error)]
 
-    def _values(self, pair: Pair, media: list[Medium], known: Known | None) -> tuple[Any, ...]:
-        if not pair.images and not pair.chosen_images and not pair.rejected_images:
-            return canonical_values(pair, (), (), (), known)
+    def _pictured(self, pair: Pair, media: list[Medium], known: Known | None) -> tuple[Any, ...]:
         sides = [
             [self._medium(value) for value in images]
             for images in (pair.images, pair.chosen_images, pair.rejected_images)

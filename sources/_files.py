@@ -131,9 +131,10 @@ def _row(text: bytes) -> Row | BadRow:
     if len(text) >= MAX_ROW_BYTES:
         return BadRow("row_too_long", f"{len(text)} bytes in one row, at most {MAX_ROW_BYTES}")
     try:
-        return _mapping(orjson.loads(text))
+        value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         return BadRow("not_json", f"{error.msg} at character {error.pos}: {shown(text)}")
+    return value if type(value) is dict else _mapping(value)
 
 
 def _mapping(value: Any) -> Row | BadRow:
