@@ -18,12 +18,18 @@ from sources._archives import Archive, is_archive, open_archive
 
 
 class MediaFinder:
-    """Bytes of media below `root`: in the folders and archives named by the source, or in the root itself."""
+    """Bytes of media below `root`: in the folders and archives named by the source, or in the root itself.
 
-    def __init__(self, fs: fsspec.AbstractFileSystem, root: str, places: Sequence[str]) -> None:
+    Not `beside`: in the archives alone.
+    """
+
+    def __init__(
+        self, fs: fsspec.AbstractFileSystem, root: str, places: Sequence[str], *, beside: bool = True
+    ) -> None:
         self._fs = fs
         self._root = root.rstrip("/")
         self._places = places
+        self._beside = beside
         self._archives: dict[str, Archive | None] = {}
 
     def read(self, value: bytes | str) -> bytes:
@@ -33,13 +39,13 @@ class MediaFinder:
         path = _inside(value)
         for place in self._places:
             data = self._from_archive(place, path) if is_archive(place) else None
-            if data is None:  # a folder, or an archive that was unpacked beside where it lay
+            if data is None and self._beside:  # a folder, or an archive that was unpacked beside where it lay
                 data = self._from_folder(posixpath.join(_folder(place), path))
             if data is not None:
                 return data
-        data = self._from_folder(path)
+        data = self._from_folder(path) if self._beside else None
         if data is None:
-            looked = ", ".join([*self._places, "the source's folder"])
+            looked = ", ".join([*self._places, *(["the source's folder"] if self._beside else [])])
             raise BadRow("media_not_found", f"{shown(value)} is not in {looked}")
         return data
 

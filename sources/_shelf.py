@@ -51,6 +51,6 @@ def on_shelf(url: str, media: Sequence[str]) -> MediaFinder:
     path = path.rstrip("/")
     if is_archive(path):
         folder, file = posixpath.split(path)
-        return MediaFinder(fs, folder, (file,))
+        return MediaFinder(fs, folder, (file,), beside=False)  # what else lies there is none of the rows' business
     held = [place for place in media if parts(fs, f"{path}/{place}") or fs.isdir(f"{path}/{place}")]
     return MediaFinder(fs, path, held)

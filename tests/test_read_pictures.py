@@ -77,6 +77,17 @@ def test_a_row_leads_out_of_neither_place(store, native, tmp_path):
         ingest(store, "povid", path=native, pictures=str(tmp_path / "pictures"))
 
 
+def test_what_lies_beside_an_archive_of_pictures_is_not_looked_at(store, native, tmp_path):
+    at = packed(tmp_path / "train2014.zip", b"")
+    with zipfile.ZipFile(at, "w") as archive:
+        archive.writestr("train2014/another.jpg", PIXELS_PNG)
+    (tmp_path / NAME).write_bytes(PIXELS_PNG)
+    (tmp_path / "train2014").mkdir()
+    (tmp_path / "train2014" / NAME).write_bytes(PIXELS_PNG)
+    with pytest.raises(SourceChanged, match=r"media_not_found.* is not in train2014\.zip"):
+        ingest(store, "povid", path=native, pictures=at)
+
+
 def test_a_check_takes_them_as_well(native, tmp_path):
     told = inspect_sources.check("povid", native, [], 10, packed(tmp_path / "train2014.zip"))
     assert "1 gave pairs" in told
