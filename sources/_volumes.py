@@ -18,6 +18,7 @@ from typing import IO
 import fsspec
 
 from pairs.errors import SourceChanged
+from sources._root import network_faults
 
 _END = struct.Struct("<4s4H2LH")  # the end record: signature, this volume, volume of the index, ...
 _END_MARK = b"PK\5\6"
@@ -32,19 +33,30 @@ def parts(fs: fsspec.AbstractFileSystem, full: str) -> list[str]:
 
     Raises `SourceChanged` when volumes are missing between others.
     """
-    stem = full.removesuffix(".zip")
-    numbers = {}
-    for path in fs.glob(f"{stem}.z[0-9]*") if stem != full else []:
-        if found := re.fullmatch(r"\.z(\d{2,5})", PurePosixPath(path).suffix):
-            numbers[int(found[1])] = path
-    if numbers:
-        if not fs.isfile(full):
-            raise SourceChanged(f"{full} is not there, the last volume of {numbers[max(numbers)]}; download it")
-        _refuse_gaps(full, set(numbers), max(numbers))
-        return [*(numbers[number] for number in sorted(numbers)), full]
-    if fs.isfile(full):
+    whole = fs.isfile(full)
+    volumes = _volumes(fs, full, whole)
+    if volumes:
+        if not whole:
+            raise SourceChanged(f"{full} is not there, the last volume of {volumes[max(volumes)]}; download it")
+        _refuse_gaps(full, set(volumes), max(volumes))
+        return [*(volumes[number] for number in sorted(volumes)), full]
+    if whole:
         return [full]
     return sorted(fs.glob(f"{full}_[a-z][a-z]") + fs.glob(f"{full}.[0-9][0-9][0-9]"))
+
+
+def _volumes(fs: fsspec.AbstractFileSystem, full: str, whole: bool) -> dict[int, str]:
+    """The volumes beside a zip by their numbers."""
+    if not full.endswith(".zip"):
+        return {}
+    try:
+        beside = fs.glob(f"{full.removesuffix('.zip')}.z[0-9]*")
+    except network_faults():
+        if not whole:
+            raise
+        return {}  # a web server that lists no folders
+    numbered = ((re.fullmatch(r"\.z(\d{2,5})", PurePosixPath(path).suffix), path) for path in beside)
+    return {int(found[1]): path for found, path in numbered if found}
 
 
 def _refuse_gaps(full: str, there: set[int], last: int) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
+import threading
 import zipfile
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -75,6 +79,45 @@ def test_a_row_leads_out_of_neither_place(store, native, tmp_path):
     (tmp_path / "pictures" / NAME).symlink_to(tmp_path / "secret.png")
     with pytest.raises(SourceChanged, match="media_path_outside"):
         ingest(store, "povid", path=native, pictures=str(tmp_path / "pictures"))
+
+
+class WithoutListings(http.server.SimpleHTTPRequestHandler):
+    """A web server that serves files and ranges of them, and lists no folder."""
+
+    def list_directory(self, path):
+        self.send_error(403)
+
+    def do_GET(self):
+        wanted = self.headers.get("Range")
+        if wanted is None:
+            return super().do_GET()
+        data = Path(self.translate_path(self.path)).read_bytes()
+        first, last = (int(number) for number in wanted.removeprefix("bytes=").split("-"))
+        part = data[first : last + 1]
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+
+    def end_headers(self):
+        self.send_header("Accept-Ranges", "bytes")
+        super().end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_pictures_come_from_an_archive_on_a_web_server_that_lists_nothing(store, native, tmp_path):
+    packed(tmp_path / "train2014.zip")
+    handler = functools.partial(WithoutListings, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        at = f"http://127.0.0.1:{server.server_port}"
+        assert ingest(store, "povid", path=native, pictures=f"{at}/train2014.zip").media == 1
+        with pytest.raises(PrefmillError, match=r"nothing\.zip"):
+            ingest(store, "povid", path=native, pictures=f"{at}/nothing.zip")
+        server.shutdown()
 
 
 def test_what_lies_beside_an_archive_of_pictures_is_not_looked_at(store, native, tmp_path):
