@@ -215,7 +215,9 @@ class _Reader:
                 if not os.environ.get(variable) and variable not in self._unset:
                     self._unset.add(variable)  # one line for each, however many sources lie there
                     self.wrong(
-                        f"sources.{name}.{key} needs the environment variable {variable}; set it to a folder"
+                        f"sources.{name}.{key} needs the environment variable {variable}: set it to the folder of "
+                        f"the source's files, which sources/{name}.* describes, or take the table "
+                        f"[sources.{name}] out"
                     )
             places[key] = _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), place)
         return source.model_copy(update=places)

@@ -94,13 +94,16 @@ class Ground:
         names = [*self._marks, *(f"trial {number}" for number in range(1, trials + 1))]
         marks = np.array(list(self._marks.values()))
         proportions = np.concatenate([marks, drawn(len(self.sources), trials, self._seed)])
+        return Tried(names, proportions, *self._measured(proportions))
+
+    def _measured(self, proportions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What heads on these mixtures reach on each set, and on the deciding pairs of the trusted ones."""
         parts = self._parts
         rows = np.concatenate([parts.measure, parts.confirm])
         right = _trained(self._pool, parts, proportions, rows, self._settings, self._heads)
         deciding = right[:, :, : len(parts.measure)].swapaxes(0, 1)
         found = [outcomes(self._pool, one, parts.measure, self.trusted) for one in deciding]
-        accuracies = by_set(self._pool, right.mean(axis=0), rows, self.sets)
-        return Tried(names, proportions, accuracies, np.array([accuracy(one) for one in found]))
+        return by_set(self._pool, right.mean(axis=0), rows, self.sets), np.array([accuracy(one) for one in found])
 
     def found(self, tried: Tried, method: str) -> Found:
         """What the method "surrogate" or "bilevel" proposes, confirmed against its rivals."""
@@ -112,12 +115,27 @@ class Ground:
         else:
             surrogate = Surrogate.fitted(tried.proportions, tried.measured)
             best = [tried.proportions[place] for place in np.argsort(-tried.measured, kind="stable")[:4]]
-            proposal, predicted = propose(surrogate, best, self._seed), surrogate.left_out(tried.measured)
+            proposal = self._earned(propose(surrogate, best, self._seed))
+            predicted = surrogate.left_out(tried.measured)
         confirmed, reached = self._confirmed({"proposal": proposal, **self._rivals(tried)})
         return Found(
             self.sources, self.sets, self.trusted, tried.names, tried.proportions, tried.accuracies,
             tried.measured, predicted, path, proposal, confirmed, reached,
         )  # fmt: skip
+
+    def _earned(self, proposal: np.ndarray) -> np.ndarray:
+        """A proposal without the sources whose leaving is measured to cost nothing, one after the other: where
+        mixtures hardly differ the surrogate may be wrong about one source."""
+        while np.count_nonzero(proposal) > 1:
+            fewer = [
+                np.where(np.arange(len(proposal)) == place, 0, proposal) for place in np.flatnonzero(proposal)
+            ]
+            mixtures = np.array([proposal, *(one / one.sum() for one in fewer)])
+            whole, *without = self._measured(mixtures)[1]
+            if max(without) < whole:
+                break
+            proposal = mixtures[1 + int(np.argmax(without))]
+        return proposal
 
     def _learned(self) -> np.ndarray:
         """The weights that the deciding pairs of the trusted sets teach, [steps, sources]."""

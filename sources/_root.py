@@ -21,7 +21,7 @@ _FAULTS = (
     ("botocore.exceptions", "BotoCoreError"),
     ("botocore.exceptions", "ClientError"),
     ("aiohttp", "ClientError"),
-    ("httpx", "HTTPError"),
+    ("httpx", "HTTPError"),  # the hub's: one or the other, as the version of huggingface_hub has it
     ("httpx2", "HTTPError"),
 )
 
@@ -162,13 +162,13 @@ def _url(source: Source, name: str, store: Store, path: str | None, commit: str 
 def _newest(repo: str) -> str:
     """The commit that the hub's main branch points to now, so that what was read can be named."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         return str(HfApi().dataset_info(repo).sha)
-    except (HfHubHTTPError, *network_faults()) as error:
+    except network_faults() as error:
         raise Unavailable(
-            f"{repo}: the hub does not answer ({type(error).__name__}); give the folder of its files as `path`"
+            f"{repo}: the hub does not answer ({type(error).__name__}): look at the network, give the folder of "
+            "its files as `path`, or take the source out of the recipe"
         ) from error
 
 

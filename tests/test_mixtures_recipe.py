@@ -90,7 +90,10 @@ def test_the_fingerprint_is_of_the_meaning(tmp_path):
 POLCY = "[rules.length_bias] has no key 'polcy'; did you mean 'policy'? (known: policy, bins, ratio)"
 WEIGHTS = "weights add up to 1.5 and leave no share to the sources without one"
 COMMERCIAL = "licences = { use = 'commercial', allow = ['MIT', 'CC-BY-NC-4.0'] }"
-UNSET = "sources.rlaif_v.path needs the environment variable NOWHERE_SET; set it to a folder"
+UNSET = (
+    "sources.rlaif_v.path needs the environment variable NOWHERE_SET: set it to the folder of the source's files, "
+    "which sources/rlaif_v.* describes, or take the table [sources.rlaif_v] out"
+)
 
 
 @pytest.mark.parametrize(

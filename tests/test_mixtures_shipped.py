@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import sources
 from mixtures._licences import COMMERCIAL, OTHER
+from pairs.errors import Unavailable
 from pipelines import steps
 from pipelines.cli import app
 from pipelines.steps import load_recipe
@@ -51,6 +52,16 @@ def test_a_mixture_gives_its_run_configuration_or_says_what_has_to_be_prepared(n
     assert done.exit_code == code
     said = f"path: mixtures/{name}.toml" if code == 0 else "sources.mmpr_v1_2.path needs the environment variable"
     assert said in done.output
+
+
+def test_a_hub_that_does_not_answer_is_one_line_that_says_how_to_go_on(store, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    recipe = load_recipe("mixtures/open.toml")
+    with pytest.raises(
+        Unavailable, match=r"the hub does not answer .*network.*`path`.*take the source out"
+    ) as found:
+        steps.ingest(store, recipe, "helpsteer3")
+    assert "\n" not in str(found.value)
 
 
 def test_a_category_ratio_reaches_the_plan_of_a_stored_mixture(tmp_path, store):
