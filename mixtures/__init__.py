@@ -20,7 +20,8 @@ def load(
 ) -> Dataset | DatasetDict | IterableDataset | IterableDatasetDict:
     """The newest version of the mixture published at `path`, a folder or an S3 URL, its hashes compared.
 
-    `config` is "text" for the view without pictures; `storage_options` go to s3fs, which otherwise takes endpoint
+    `config` is "text" for the view without pictures. Where `path` holds several mixtures it names one, or with
+    `-text` behind its name that view of it. `storage_options` go to s3fs, which otherwise takes endpoint
     and credentials from the environment. Of a stream from S3 only the manifest's hash and the sizes are compared.
     Raises `PrefmillError` naming the file that is not as it was published.
     """
@@ -30,7 +31,8 @@ def load(
         return load_url(str(path), config, split, streaming, storage_options)
     from datasets import load_dataset
 
-    from mixtures._commit import verify
+    from mixtures._commit import mixture_at, verify
 
-    verify(path)
-    return load_dataset(str(path), config, split=split, streaming=streaming)
+    root, view = mixture_at(path, config)
+    verify(root)
+    return load_dataset(str(root), view, split=split, streaming=streaming)

@@ -1,4 +1,5 @@
-"""The card of a version as it stands elsewhere: above the folder of versions, on S3, on the hub."""
+"""The card of a version as it stands elsewhere: above the folder of versions, beside other mixtures, on S3, on the
+hub."""
 
 from __future__ import annotations
 
@@ -42,31 +43,49 @@ def for_hub(cards: Mapping[str, str], repo: str) -> str:
 
     Each is a config under its name, its view without pictures one under `<name>-text`.
     """
-    heads, bodies, licences = [], {}, set()
+    calls = "from datasets import load_dataset\n\n" + "".join(
+        f'load_dataset("{repo}", "{name}", split="train", streaming=True)\n' for name in sorted(cards)
+    )
+    front = _front(cards, {name: name for name in cards}, repo)
+    if len(cards) > 1:
+        return front + _list(cards, repo.partition("/")[2], calls)
+    ((name, card),) = cards.items()
+    body = card.partition("\n---\n")[2]
+    return front + _with_calls(body.replace("\n![](plots/", f"\n![](./{name}/plots/"), calls)
+
+
+def for_folder(cards: Mapping[str, str], folders: Mapping[str, str], where: str) -> str:
+    """The card of the folder `where` that holds each mixture of `cards` in a folder of its name, with the configs
+    of `for_hub`; `folders` say where below `where` its newest version lies."""
+    calls = f'from datasets import load_dataset\n\npath = "{where}"\n'
+    if "://" in where:
+        calls = "import mixtures\n\n"
+    for name in sorted(cards):
+        load = f'mixtures.load("{where}", config=' if "://" in where else "load_dataset(path, "
+        calls += f'{load}"{name}", split="train")\n'
+    return _front(cards, folders, where) + _list(cards, "Mixtures", calls)
+
+
+def _front(cards: Mapping[str, str], folders: Mapping[str, str], where: str) -> str:
+    """The YAML head: the configs of all mixtures, their licences together."""
+    heads, licences = [], set()
     for name, card in sorted(cards.items()):
-        head, _, bodies[name] = card.partition("\n---\n")
+        head = card.partition("\n---\n")[0]
         configs, _, rest = head.removeprefix("---\nconfigs:\n").partition("\nlicense:\n")
-        configs = configs.replace(FRONT, FRONT.replace("data/", f"{name}/data/"))
+        configs = configs.replace(FRONT, FRONT.replace("data/", f"{folders[name]}/data/"))
         configs = configs.replace('- config_name: "text"', f"- config_name: {json.dumps(f'{name}-text')}")
         heads.append(configs if len(cards) == 1 else configs.replace("\n  default: true", ""))
         licences |= set(rest.partition("\ntags:\n")[0].splitlines())
     names = re.findall(r"^- config_name: (.*)$", "\n".join(heads), re.MULTILINE)
     if len(set(names)) < len(names):
         raise PrefmillError(
-            f"{repo}: two of its configs would have one name: {', '.join(names)}; rename a mixture"
+            f"{where}: two of its configs would have one name: {', '.join(names)}; rename a mixture"
         )
-    front = ["---", "configs:", *heads, "license:", *sorted(licences), *TAGS, "---", ""]
-    return "\n".join(front) + _hub_body(bodies, repo)
+    return "\n".join(["---", "configs:", *heads, "license:", *sorted(licences), *TAGS, "---", ""])
 
 
-def _hub_body(bodies: Mapping[str, str], repo: str) -> str:
-    calls = "from datasets import load_dataset\n\n" + "".join(
-        f'load_dataset("{repo}", "{name}", split="train", streaming=True)\n' for name in bodies
-    )
-    if len(bodies) == 1:
-        (name, body), *_ = bodies.items()
-        return _with_calls(body.replace("\n![](plots/", f"\n![](./{name}/plots/"), calls)
-    first = {name: body.split("\n\n")[1] for name, body in bodies.items()}
+def _list(cards: Mapping[str, str], title: str, calls: str) -> str:
+    first = {name: card.partition("\n---\n")[2].split("\n\n")[1] for name, card in sorted(cards.items())}
     lines = [f"- [{name}]({name}/README.md): {line}" for name, line in first.items()]
-    title = f"# {repo.partition('/')[2]}\n\nMixtures of preference pairs made by prefmill, each a config.\n"
-    return "\n".join([title, *lines, "", f"{LOADING}{calls}```", ""])
+    head = f"# {title}\n\nMixtures of preference pairs made by prefmill, each a config.\n"
+    return "\n".join([head, *lines, "", f"{LOADING}{calls}```", ""])

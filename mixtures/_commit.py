@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from mixtures._card_places import at_top
+from mixtures._card_places import at_top, for_folder
 from pairs.errors import PrefmillError, PublishConflict
 from pairs.store import file_hash, sync_folder
 
@@ -33,6 +33,15 @@ def newest(root: str | os.PathLike[str]) -> tuple[int, Path]:
     """Number and folder of the newest version of the mixture published at `root`."""
     number, commit = _published(Path(root))
     return number, Path(root) / "versions" / commit["version"]
+
+
+def mixture_at(path: str | os.PathLike[str], config: str | None) -> tuple[Path, str | None]:
+    """The folder and the view that `config` means: a view of the mixture at `path`, or a mixture below it."""
+    if config and not (Path(path) / "commits").is_dir():
+        for name in (config, config.removesuffix("-text")):
+            if (Path(path) / name / "commits").is_dir():
+                return Path(path) / name, config if name == config else "text"
+    return Path(path), config
 
 
 def verify(root: str | os.PathLike[str]) -> None:
@@ -203,3 +212,22 @@ def point(root: Path, work: Path) -> None:
         write_synced(work / "README.md", text)
         os.replace(work / "README.md", top)
         sync_folder(root)
+
+
+def point_shelf(root: Path, work: Path) -> None:
+    """Make the README beside the mixtures, the card of all of them, name the newest version of each."""
+    shelf = root.parent
+    while True:
+        newest_of = {folder.parent.name: _newest(folder.parent) for folder in shelf.glob("*/commits")}
+        folders = {name: f"{name}/versions/{found[1]['version']}" for name, found in newest_of.items() if found}
+        cards = {}
+        for name, folder in folders.items():
+            with contextlib.suppress(FileNotFoundError):  # damage of another mixture: its own check says it
+                cards[name] = (shelf / folder / "README.md").read_text("utf-8")
+        text = for_folder(cards, folders, f"<store>/{shelf.name}").encode()
+        top = shelf / "README.md"
+        if top.exists() and top.read_bytes() == text:
+            return
+        write_synced(work / "shelf.md", text)
+        os.replace(work / "shelf.md", top)
+        sync_folder(shelf)

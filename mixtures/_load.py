@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mixtures._s3 import published
+from mixtures._s3 import mixture_at, published
 from pairs.errors import PrefmillError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ def load_url(
     from datasets import config as settings
     from datasets.utils.info_utils import NonMatchingChecksumError
 
+    if view is not None:
+        url, view = mixture_at(url, view, options)
     folder, manifest = published(url, options)
     shards = {name: facts for name, facts in manifest["files"].items() if name.startswith("data/")}
     files: dict[str, list[str]] = {}

@@ -1,5 +1,6 @@
 """Publishes a plan as a dataset that `datasets.load_dataset` reads: one immutable folder, one atomic commit.
 
+<store>/published/README.md                      the card of all mixtures, each a config
 <store>/published/<mixture>/README.md            the card of the newest version, replaced whole
                             commits/00000001.json  which version is the newest: the highest number
                             versions/<hash>/       README.md, manifest.json, ledger.parquet, data/, plots/; never
@@ -20,7 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from mixtures._card import Licence, body, front_matter
-from mixtures._commit import commit, place, point, workplace, write_synced
+from mixtures._commit import commit, place, point, point_shelf, workplace, write_synced
 from mixtures._ledger import FILE as LEDGER_FILE
 from mixtures._ledger import write_ledger
 from mixtures._plan import Plan
@@ -88,6 +89,7 @@ def publish(
             place(root, work, finished, content)
             version, changed = commit(root, work, content)
             point(root, work)
+            point_shelf(root, work)
     except OSError as error:
         raise _failed(root, error) from error
     files = tuple(shard.path for shard in shards)

@@ -69,8 +69,11 @@ def load_recipe(
     file = Path(path)
     text, table = _parse(file)
     reader = _Reader(str(path))
-    if not _NAME.fullmatch(file.stem) or file.stem == "text":
-        reader.wrong(f"the mixture is named like its file: expected a name like {_NAME.pattern}, and not 'text'")
+    if not _NAME.fullmatch(file.stem) or file.stem == "text" or file.stem.endswith("-text"):
+        reader.wrong(
+            f"the mixture is named like its file: expected a name like {_NAME.pattern}, not 'text' nor one "
+            "that ends in '-text': views without pictures have such names"
+        )
     source_tables = reader.tables(table, "sources", sources)
     rule_tables = reader.tables(table, "rules", rules)
     read_train = reader.validate(train, table.pop("train", {}), "train")

@@ -1,6 +1,7 @@
 """A published mixture on S3: the newest version copied there, committed by a conditional write, read back.
 
-<url>/<mixture>/README.md              the card of the newest version, written last
+<url>/README.md                        the card of all mixtures there, written last
+<url>/<mixture>/README.md              the card of the newest version
                 commits/00000001.json  which version is the newest: the highest number
                 versions/<hashes>/     the files of one version, each under a name that no other content can have
 
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixtures._card_places import at_url
+from mixtures._card_places import at_url, for_folder
 from mixtures._commit import ATTEMPTS, newest, verify
 from pairs.errors import PrefmillError, PublishConflict, Unavailable
 from pairs.store import file_hash
@@ -70,6 +71,7 @@ def upload(root: str | os.PathLike[str], url: str) -> Copied:
             _put(fs, folder / "manifest.json", f"{top}/versions/{record['version']}/manifest.json", digest)
         number, changed = _commit(fs, top, record)
         _point(fs, top, url)
+        _point_shelf(fs, top.rpartition("/")[0], url.rpartition("/")[0])
     return Copied(url, number, changed, len(files) + 1, sum(size for _, size in files.values()) + len(data))
 
 
@@ -153,6 +155,32 @@ def _point(fs: AbstractFileSystem, top: str, url: str) -> None:
         if fs.exists(f"{top}/README.md") and fs.cat_file(f"{top}/README.md") == text:
             return
         fs.pipe_file(f"{top}/README.md", text)
+
+
+def _point_shelf(fs: AbstractFileSystem, shelf: str, url: str) -> None:
+    """Make the card above the mixtures name the newest version of each; a README of another hand stays."""
+    while True:
+        below = [
+            facts["name"] for facts in fs.ls(shelf, detail=True, refresh=True) if facts["type"] == "directory"
+        ]
+        found = {path.rsplit("/", 1)[-1]: _newest(fs, path)[1] for path in below}
+        folders = {name: f"{name}/versions/{record['version']}" for name, record in found.items() if record}
+        cards = {name: fs.cat_file(f"{shelf}/{folder}/README.md").decode() for name, folder in folders.items()}
+        text = for_folder(cards, folders, url).encode()
+        old = fs.cat_file(f"{shelf}/README.md") if fs.exists(f"{shelf}/README.md") else None
+        if old == text or (old is not None and not old.startswith(b"---\nconfigs:\n")):
+            return
+        fs.pipe_file(f"{shelf}/README.md", text)
+
+
+def mixture_at(url: str, config: str, options: Mapping[str, Any] | None) -> tuple[str, str]:
+    """The URL and the view that `config` means: a view of the mixture at `url`, or a mixture below it."""
+    with opened(url, options) as (fs, top):
+        if not _newest(fs, top)[0]:
+            for name in (config, config.removesuffix("-text")):
+                if _newest(fs, f"{top}/{name}")[0]:
+                    return f"{url.rstrip('/')}/{name}", config if name == config else "text"
+    return url, config
 
 
 def published(url: str, options: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:

@@ -77,6 +77,40 @@ def test_the_calls_on_the_card_run_as_they_are_written(store, tmp_path, bucket):
     assert "## Columns" in card
 
 
+def test_several_mixtures_are_configs_of_one_folder_here_and_in_the_bucket(store, tmp_path, bucket):
+    """As `load_dataset` sees the store's folder, and a copy of the one in the bucket."""
+    from datasets import get_dataset_config_names, load_dataset
+
+    one = put(store, recipe_of(tmp_path, TEXT_AND_IMAGES))
+    two = put(store, recipe_of(tmp_path, "[sources.talk]\n", "words"))
+    fewer = ("one", lambda left: decisions(left.head(9), "drop"))
+    put(store, recipe_of(tmp_path, "[sources.talk]\n", "words"), fewer)
+    for made in (one, two):
+        _s3.upload(made.root, URL)
+    copy = tmp_path / "copy"
+    with _s3.opened(URL) as (fs, top):
+        fs.get(top, str(copy), recursive=True)
+    for root in (one.root.parent, copy):
+        assert get_dataset_config_names(str(root)) == ["mix", "mix-text", "words"]
+        assert ids(load_dataset(str(root), "words", split="train")) == ids(mixtures.load(two.root, "train"))
+        assert load_dataset(str(root), "words", split="train").num_rows == 51
+        streamed = load_dataset(str(root), "mix", split="test", streaming=True)
+        assert ids(streamed) == ids(mixtures.load(one.root, "test"))
+        assert "images" not in load_dataset(str(root), "mix-text", split="train").column_names
+    for given in (one.root.parent, URL):
+        assert ids(mixtures.load(given, "train", config="words")) == ids(mixtures.load(two.root, "train"))
+        assert "images" not in mixtures.load(given, "train", config="mix-text").column_names
+    calls = re.findall(r"^mixtures.load.*$", (copy / "README.md").read_text(), re.MULTILINE)
+    assert [len(eval(call)) for call in calls] == [len(mixtures.load(made.root, "train")) for made in (one, two)]
+    assert "](words/README.md): 51 preference pairs" in (copy / "README.md").read_text()
+
+
+def test_a_readme_of_another_hand_above_the_mixtures_stays(store, tmp_path, bucket):
+    bucket[0].put_object(Bucket="native", Key="sets/README.md", Body=b"# ours")
+    _s3.upload(version(store, tmp_path).root, URL)
+    assert bucket[0].get_object(Bucket="native", Key="sets/README.md")["Body"].read() == b"# ours"
+
+
 def test_a_second_upload_writes_nothing_and_mends_what_is_missing(store, tmp_path, bucket):
     made = version(store, tmp_path)
     _s3.upload(made.root, URL)
