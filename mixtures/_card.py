@@ -117,7 +117,7 @@ def body(
         _sources(sources, native, counts.rows),
         _rules(rules, counts),
         _drops(rules, sources),
-        *(f"## {_cell(plot.replace('_', ' '))}\n\n![](plots/{plot}.png)\n" for plot in plots),
+        *(f"## {_cell(plot.replace('_', ' ').capitalize())}\n\n![](plots/{plot}.png)\n" for plot in plots),
         *(_measured(heading, lines) for heading, lines in tables.items()),
         _loading(name, rows, columns),
         "## Columns\n\n" + "".join(f"- `{column}`: {COLUMNS[column]}\n" for column in columns),
@@ -148,7 +148,7 @@ def _sources(sources: Mapping[str, Counts], native: Mapping[str, tuple[int | Non
         read, revision = native.get(name, (None, ""))
         share = f"{counts.rows / whole:.1%}" if whole else "0.0%"
         row = [f"`{name}`", "" if read is None else read, counts.candidates, counts.dropped_in_all, counts.kept]
-        lines.append([*row, counts.rows, share, _cell(revision[:12])])
+        lines.append([*row, counts.rows, share, _cell(revision[: 18 if ":" in revision else 12])])
     head = ["source", "native rows", "pairs", "dropped", "kept", "rows here", "share", "revision"]
     return "## Sources\n\n" + _table(head, lines)
 
@@ -161,7 +161,13 @@ def _rules(rules: Sequence[str], counts: Counts) -> str:
         lines += [[f"`{rule}`", _cell(reason), 0, number] for reason, number in sorted(changed.items())]
         if not dropped and not changed:
             lines.append([f"`{rule}`", "nothing found", 0, 0])
-    return "## Rules, in order\n\n" + _table(["rule", "reason", "pairs dropped", "pairs changed"], lines)
+    why = (
+        "A pair that one rule changes may be dropped by a later one. `ledger.parquet` beside this card has a line "
+        "for each pair and rule that touched it; its `source` and `published_id` are `source` and `pair_id` of "
+        "the rows.\n"
+    )
+    head = ["rule", "reason", "pairs dropped", "pairs changed"]
+    return "## Rules, in order\n\n" + _table(head, lines) + f"\n{why}"
 
 
 def _drops(rules: Sequence[str], sources: Mapping[str, Counts]) -> str:

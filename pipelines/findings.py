@@ -20,7 +20,8 @@ LENGTHS = (
 )
 LABELS = (
     "Labels against rewards, before the rules and after\n"
-    "Share of pairs whose label the seed reward model disagrees with, of those it has scored."
+    "Share of pairs whose label the seed reward models disagree with, of those they have scored. Where a rule "
+    "drops pairs by these very rewards, fewer are left by construction: it is no measure of the labels that stay."
 )
 OVERLAP = (
     "Overlap with benchmarks\n"
@@ -64,13 +65,19 @@ def against_rewards(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, 
 
 def overlap(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
     """A row per source and benchmark that share something: pairs in all, by part, published."""
-    signal = steps.signals(store, recipe, "contamination").collect()
     count = filters.load("contamination").overlap
-    rows = steps.pairs(store, recipe).select(*KEY, "role").collect()
-    left = rows.join(made.rows.select(KEY).unique(), on=KEY, how="semi")
+    hit = steps.signals(store, recipe, "contamination").filter(pl.col("hits").list.len() > 0)
+    signal = hit.collect(engine="streaming")  # of few pairs; of the others only how many there are is asked
+    rows = steps.pairs(store, recipe).select(*KEY, "role")
+    touched = rows.join(signal.lazy().select("pair_id"), on="pair_id", how="semi").collect(engine="streaming")
+    sizes = dict(rows.group_by("source").len().collect(engine="streaming").iter_rows())
+    left = touched.join(made.rows.select(KEY).unique(), on=KEY, how="semi")
     after = count(signal, left).select("source", "benchmark", pl.col("hit").alias("published"))
-    found = count(signal, rows).join(after, on=["source", "benchmark"], how="left", maintain_order="left")
-    return list(found.with_columns(pl.col("published").fill_null(0)).to_dicts())
+    found = count(signal, touched).join(after, on=["source", "benchmark"], how="left", maintain_order="left")
+    return [
+        {**row, "pairs": sizes[row["source"]], "published": row["published"] or 0}
+        for row in found.iter_rows(named=True)
+    ]
 
 
 def citations(recipe: Recipe) -> dict[str, str]:

@@ -59,7 +59,7 @@ def table(rows: Sequence[dict[str, Any]]) -> dg.MetadataValue:
 
 def plan_plots(store: Store, recipe: Recipe, made: Plan) -> dict[str, bytes]:
     """Length difference before and after, reward margins where there are any, source shares."""
-    kept = made.rows.select(KEY).unique().with_columns(kept=pl.lit(True))
+    kept = made.rows.lazy().select(KEY).unique().with_columns(kept=pl.lit(True))
     lengths = steps.signals(store, recipe, "length_bias").select("pair_id", "chosen_chars", "rejected_chars")
     margins = steps.signals(store, recipe, "reward_disagreement").select("pair_id", "reward_margin")
     frame = (
@@ -67,11 +67,12 @@ def plan_plots(store: Store, recipe: Recipe, made: Plan) -> dict[str, bytes]:
         .select(KEY)
         .join(lengths, on="pair_id", how="left")
         .join(margins, on="pair_id", how="left")
-        .sort(KEY)
-        .collect()
         .join(kept, on=KEY, how="left")
-        .with_columns(pl.col("kept").fill_null(False))
-    )
+        .select(  # ids stay out: of many million pairs they would fill the memory
+            "chosen_chars", "rejected_chars", "reward_margin", pl.col("kept").fill_null(False)
+        )
+        .collect(engine="streaming")
+    )  # fmt: skip
     difference = (frame["chosen_chars"] - frame["rejected_chars"]).fill_null(0).to_numpy()
     keeps = frame["kept"].to_numpy()
     drawn = {"length_difference": plots.length_difference(difference, difference[keeps])}

@@ -16,6 +16,7 @@ from mixtures._recipe import Recipe
 from pairs.store import Store, settle
 from pipelines import benchmarks, disagreements, looks, notes, outcomes, planted, steps
 
+KEY = ["source", "pair_id"]
 EXAMPLES = 3
 _CUT = 240
 
@@ -112,18 +113,21 @@ def lengths(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
     """A row per source: the share of longer winners and the AUC of length alone, before and after the rules."""
     module = filters.load("length_bias")
     report = module.report
-    signal = steps.signals(store, recipe, "length_bias")
+    signal = steps.signals(store, recipe, "length_bias").filter(pl.col("log_ratio").is_not_null())
+    kept = made.rows.lazy().filter(pl.col("copy") == 0).select(*KEY, "weight", "flipped")
+    numbers = ["source", "chosen_chars", "rejected_chars", "log_ratio", "weight", "flipped"]
     texts = (
         steps.training(store, recipe)
-        .select("source", "pair_id")
-        .join(signal.filter(pl.col("log_ratio").is_not_null()), on="pair_id")
-        .sort("source", "pair_id")
-        .collect()
+        .select(KEY)
+        .join(signal, on="pair_id")
+        .join(kept, on=KEY, how="left")
+        .select(numbers)  # ids stay out: of many million pairs they would fill the memory
+        .collect(engine="streaming")
+        .sort(numbers)
     )
-    kept = made.rows.filter(pl.col("copy") == 0).select("source", "pair_id", "weight", "flipped")
-    after = module.as_published(texts.join(kept, on=["source", "pair_id"], maintain_order="left"))
-    joined = report(texts).join(report(after), on="source", how="left", suffix=" after", maintain_order="left")
-    return joined.to_dicts()
+    after = module.as_published(texts.filter(pl.col("flipped").is_not_null()))
+    before = report(texts.drop("weight", "flipped"))
+    return before.join(report(after), on="source", how="left", suffix=" after", maintain_order="left").to_dicts()
 
 
 def disagreement(store: Store, recipe: Recipe) -> list[dict[str, Any]]:

@@ -58,15 +58,19 @@ def weights(
 def path(sources: Sequence[str], steps: Sequence[Sequence[float]]) -> bytes:
     """The weight of each source over the steps of a bilevel search; `steps` is [steps, sources]."""
     figure, axes = new_figure(height=3.6)
+    gone = [name for name, last in zip(sources, steps[-1], strict=True) if last < 0.2 / len(sources)]
     for name, weight in zip(sources, np.array(steps).T, strict=True):
         (line,) = axes.plot(weight, linewidth=1.4)
-        axes.annotate(name, (len(weight) - 1, weight[-1]), xytext=(4, 0), textcoords="offset points",
-                      va="center", fontsize=8, color=line.get_color())  # fmt: skip
+        if name not in gone:  # names of lines that end side by side would cover each other
+            axes.annotate(name, (len(weight) - 1, weight[-1]), xytext=(4, 0), textcoords="offset points",
+                          va="center", fontsize=8, color=line.get_color())  # fmt: skip
+    if gone:
+        axes.set_title(f"ends below a fifth of uniform: {', '.join(gone)}", fontsize=8, loc="left")
     axes.axhline(1 / len(sources), color="black", linewidth=0.8, linestyle="--")
     axes.set_xlim(0, 1.25 * len(steps))  # room for the names
     axes.set_xlabel("step (dashed: uniform)")
     axes.set_ylabel("weight")
-    axes.set_title("Weights learned against the trusted sets")
+    figure.suptitle("Weights learned against the trusted sets", fontsize=11)  # type: ignore[attr-defined]
     return as_png(figure)
 
 
