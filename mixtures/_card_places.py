@@ -86,6 +86,6 @@ def _front(cards: Mapping[str, str], folders: Mapping[str, str], where: str) -> 
 
 def _list(cards: Mapping[str, str], title: str, calls: str) -> str:
     first = {name: card.partition("\n---\n")[2].split("\n\n")[1] for name, card in sorted(cards.items())}
-    lines = [f"- [{name}]({name}/README.md): {line}" for name, line in first.items()]
+    lines = [f"- [{name}]({name}/README.md): {line.partition(' Made by ')[0]}" for name, line in first.items()]
     head = f"# {title}\n\nMixtures of preference pairs made by prefmill, each a config.\n"
     return "\n".join([head, *lines, "", f"{LOADING}{calls}```", ""])

@@ -196,6 +196,30 @@ def reference(folder: Annotated[Path, typer.Argument(help="where the pages go")]
     (folder / "schema.md").write_text(reference.schema_page())
 
 
+@app.command()
+def clean(
+    older_than: Annotated[float, typer.Option(help="hours for which nothing has needed a file")] = 168,
+    yes: Annotated[bool, typer.Option("--yes", help="delete, do not only say what would be deleted")] = False,
+) -> None:
+    """Delete replaced files of the store's tables, and pictures that no source holds any more. Published versions
+    stay. Give more hours than the longest run takes."""
+    from pairs.clean import remove, superseded
+    from pairs.store import Store
+
+    with _one_line():
+        store = Store.default()
+        files = superseded(store, older_than)
+        size = sum(file.stat().st_size for file in files)
+        for file in files:
+            typer.echo(f"  {file.stat().st_size:>15,}  {file.relative_to(store.root)}")
+        if not files:
+            typer.echo(f"{store.root}: nothing to clean")
+        elif yes:
+            typer.echo(f"{len(files)} files, {remove(files, older_than):,} bytes deleted")
+        else:
+            typer.echo(f"{len(files)} files, {size:,} bytes; nothing was deleted; --yes deletes them")
+
+
 @app.command("free-slots")
 def free_slots() -> None:
     """Mark runs whose process is gone as failed, and free what they held of Dagster's pools."""
