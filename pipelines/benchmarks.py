@@ -34,7 +34,6 @@ def evaluate(store: Store, recipe: Recipe, model: RewardModel) -> list[dict[str,
     """The official figures of every benchmark of the recipe, as plain values."""
     from rewards.benchmarks import measure
     from rewards.score import completions, score
-    from rewards.verdicts import Judged
 
     wanted = names(store, recipe)
     if not wanted:
@@ -42,7 +41,7 @@ def evaluate(store: Store, recipe: Recipe, model: RewardModel) -> list[dict[str,
     score(store, model, completions(store, wanted), progress=sys.stderr.isatty())
     rewards = store.scan("rewards", [model.fingerprint]).select("completion_id", "reward").collect()
     touched = contaminated(store, recipe)
-    rules = {"seed": recipe.seed, "judge": isinstance(model, Judged)}
+    rules = {"seed": recipe.seed, "judge": asks_pairs(model)}
     return [measure(name, _judged(store, name, rewards, touched), **rules).as_dict() for name in wanted]
 
 
@@ -104,6 +103,31 @@ def models(store: Store, recipe: Recipe, named: Sequence[str], for_text: Sequenc
         )
     model = mean(named or [str(store.path("models", recipe.name))])
     return Routed(model, mean(for_text)) if for_text else model
+
+
+def asks_pairs(model: RewardModel) -> bool:
+    """Whether a model is a judge of pairs: it gives rewards to the completions of the benchmarks' pairs alone."""
+    from rewards.verdicts import Judged
+
+    return isinstance(model, Judged)
+
+
+def held_out_text(found: Mapping[str, Any]) -> str:
+    """A model on the held-out split, as `outcomes.held_out` gives it: accuracy, length bias, calibration."""
+    low, high = found["interval"]
+    lines = [
+        ("accuracy", f"{found['accuracy']:.3f} ({low:.3f} to {high:.3f})"),
+        ("balanced accuracy", _number(found["balanced_accuracy"])),
+        ('accuracy of "longer is better"', _number(found["length_accuracy"])),
+        ("correlation of margin and length", _number(found["length_correlation"])),
+        ("calibration error", _number(found["calibration_error"])),
+    ]
+    first = f"held-out split {found['split']}, {found['pairs']:,} pairs, {found['unjudged']:,} unjudged"
+    return "\n".join([first, *(f"  {name:<38}{value}" for name, value in lines)])
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def text(found: Sequence[Mapping[str, Any]]) -> str:

@@ -118,15 +118,17 @@ def evaluate(
         list[str] | None, typer.Option(help="for prompts without pictures, instead; may be repeated: their mean")
     ] = None,
 ) -> None:
-    """Measure reward models on the benchmarks of a mixture by their official rules."""
+    """Measure reward models on the held-out split of a mixture, and on its benchmarks by their official rules."""
     from pairs.store import Store
-    from pipelines import benchmarks
+    from pipelines import benchmarks, outcomes
     from pipelines.steps import load_recipe
 
     with _one_line():
         store, recipe = Store.default(), load_recipe(str(mixture))
-        found = benchmarks.evaluate(store, recipe, benchmarks.models(store, recipe, model or [], text_model or []))
-        typer.echo(benchmarks.text(found))
+        measured = benchmarks.models(store, recipe, model or [], text_model or [])
+        if not benchmarks.asks_pairs(measured):
+            typer.echo(f"{benchmarks.held_out_text(outcomes.held_out(store, recipe, measured))}\n")
+        typer.echo(benchmarks.text(benchmarks.evaluate(store, recipe, measured)))
 
 
 @app.command()

@@ -25,6 +25,14 @@ PRINTED = {
         "mm_rlhf_rewardbench: acc+": 0.7826, "multimodal_rewardbench: micro": 0.687,
     },
 }  # fmt: skip
+# Of the held-out split. The last two are better the nearer they are to 0, so they are in the table and not drawn.
+_HELD_OUT = {
+    "balanced accuracy": "balanced_accuracy",
+    'accuracy of "longer is better"': "length_accuracy",
+    "correlation of margin and length": "length_correlation",
+    "calibration error": "calibration_error",
+}
+_NOT_DRAWN = tuple(f"held out: {title}" for title in list(_HELD_OUT)[2:])
 _SHOWN = ("acc+", "macro", "micro", "hard", "normal", "easy")  # figures worth a row beside the headline
 
 
@@ -33,11 +41,16 @@ def figures(store: Store, recipe: Recipe) -> dict[str, Figure]:
     found = notes.read(store, "evaluated", recipe.name)
     if not found:
         raise RecipeError(f"{recipe.name}: not evaluated yet; run the job `train` first")
-    out: dict[str, Figure] = {f"held out: {found['split']}": (found["accuracy"], *found["interval"])}
+    out: dict[str, Figure] = {"held out: accuracy": (found["accuracy"], *found["interval"])}
+    for title, name in _HELD_OUT.items():
+        if found[name] is not None:
+            out[f"held out: {title}"] = (found[name],) * 3
     for one in found["benchmarks"]:
+        # Over a part of a benchmark a figure is another one than over the whole.
+        title = f"{one['benchmark']}, in part" if one["missing"] else one["benchmark"]
         for name, figure in one["figures"].items():
             if name == one["headline"] or name in _SHOWN:
-                out[f"{one['benchmark']}: {name}"] = tuple(figure)
+                out[f"{title}: {name}"] = tuple(figure)
     return out
 
 
@@ -48,7 +61,7 @@ def table(store: Store, recipes: Sequence[Recipe]) -> list[dict[str, Any]]:
         backbone = getattr(recipe.train, "backbone", "")
         if backbone in PRINTED:
             printed = {name: (value, value, value) for name, value in PRINTED[backbone].items()}
-            by_mixture[f"BaseReward, {backbone.split('/')[-1]}, as printed"] = printed
+            by_mixture[f"printed in BaseReward's paper, {backbone.split('/')[-1]}"] = printed
     names = dict.fromkeys(name for column in by_mixture.values() for name in column)
     return [
         {"figure": name, **{title: column.get(name) for title, column in by_mixture.items()}} for name in names
@@ -78,5 +91,6 @@ def plot(store: Store, rows: Sequence[dict[str, Any]]) -> Path:
     """Draw the table into the store's reports; returns the picture's path."""
     path = store.path("reports", "comparison.png")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(plots.compared(rows))
+    drawn = [row for row in rows if row["figure"] not in _NOT_DRAWN]
+    path.write_bytes(plots.compared(drawn))
     return path

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mixtures._export import Exported
     from mixtures._hub import Upload
     from mixtures._s3 import Copied
+    from rewards.interface import RewardModel
 
 
 def published_root(store: Store, recipe: Recipe) -> Path:
@@ -159,11 +160,9 @@ def evaluate(store: Store, recipe: Recipe) -> dict[str, Any]:
     """Judge the held-out split of the published dataset with the trained model (test, else validation), and the
     recipe's benchmarks by their official rules."""
     from pipelines import benchmarks
-    from rewards.evaluate import evaluate as run
     from rewards.load import load_reward_model
-    from rewards.published import splits
 
-    root, trained = str(published_root(store, recipe)), notes.read(store, "trained", recipe.name)
+    trained = notes.read(store, "trained", recipe.name)
     if not trained:
         raise RecipeError(f"{recipe.name}: no trained model yet; run the asset `reward_model` first")
     known = notes.read(store, "evaluated", recipe.name)
@@ -171,14 +170,24 @@ def evaluate(store: Store, recipe: Recipe) -> dict[str, Any]:
     made_from = {**trained["made_from"], "benchmarks": held}
     if known.get("made_from") == made_from:
         return known
-    held_out = [name for name in ("test", "validation") if name in splits(root, recipe.name)]
-    if not held_out:
-        raise RecipeError(
-            f"{recipe.name}: published no held-out split; give the recipe `splits = {{ test = 0.1 }}`"
-        )
     model = load_reward_model(trained["path"])
-    found = run(model, root, recipe.name, held_out[0], progress=sys.stderr.isatty()).as_dict()
-    facts = {**found, "split": held_out[0], "path": trained["path"], "made_from": made_from,
+    facts = {**held_out(store, recipe, model), "path": trained["path"], "made_from": made_from,
              "benchmarks": benchmarks.evaluate(store, recipe, model)}  # fmt: skip
     notes.write(store, "evaluated", recipe.name, facts)
     return facts
+
+
+def held_out(store: Store, recipe: Recipe, model: RewardModel) -> dict[str, Any]:
+    """A model on the held-out split of the newest version (test, else validation): `rewards.evaluate.Evaluation`
+    as plain values, and `split`."""
+    from rewards.evaluate import evaluate as run
+    from rewards.published import splits
+
+    root = str(_published(store, recipe))
+    names = [name for name in ("test", "validation") if name in splits(root, recipe.name)]
+    if not names:
+        raise RecipeError(
+            f"{recipe.name}: published no held-out split; give the recipe `splits = {{ test = 0.1 }}`"
+        )
+    found = run(model, root, recipe.name, names[0], progress=sys.stderr.isatty())
+    return {**found.as_dict(), "split": names[0]}

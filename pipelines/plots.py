@@ -87,19 +87,30 @@ def source_shares(sources: Sequence[str], offered: Sequence[int], published: Seq
 
 
 def training_curve(steps: Sequence[int], losses: Sequence[float], accuracies: Sequence[float]) -> bytes:
-    """Bradley-Terry loss and training accuracy over steps."""
+    """Bradley-Terry loss and training accuracy over steps, as they are and, bolder, as running means."""
     figure, axes = new_figure()
-    axes.plot(steps, losses, color=AFTER, label="loss")
+    axes.plot(steps, losses, color=AFTER, linewidth=0.5, alpha=0.4)
+    axes.plot(steps, _smoothed(losses), color=AFTER, linewidth=1.8)
     axes.axhline(float(np.log(2)), color=BEFORE, linewidth=0.8, linestyle="--")
     axes.set_xlabel("step")
     axes.set_ylabel("Bradley-Terry loss (dashed: a coin)")
     right = axes.twinx()
     right.spines["top"].set_visible(False)
-    right.plot(steps, accuracies, color="#c46a1c", linewidth=1.2)
+    right.plot(steps, accuracies, color="#c46a1c", linewidth=0.5, alpha=0.4)
+    right.plot(steps, _smoothed(accuracies), color="#c46a1c", linewidth=1.2)
     right.set_ylabel("accuracy on the batch", color="#c46a1c")
     right.set_ylim(0, 1)
     axes.set_title("Training of the reward model")
     return as_png(figure)
+
+
+def _smoothed(values: Sequence[float]) -> np.ndarray:
+    """The mean of each value and its neighbours, a fortieth of all on either side."""
+    reach = len(values) // 40
+    total = np.cumsum([0.0, *values])
+    first = np.clip(np.arange(len(values)) - reach, 0, None)
+    last = np.clip(np.arange(len(values)) + reach + 1, None, len(values))
+    return (total[last] - total[first]) / (last - first)
 
 
 def accuracy_bars(names: Sequence[str], accuracy: Sequence[float], intervals: Sequence[tuple[float, float]],
@@ -146,11 +157,16 @@ def compared(rows: Sequence[Mapping[str, object]]) -> bytes:
         value, low, high = np.array([found for _, found in known], dtype=np.float64).T
         spread, colour = np.clip([value - low, high - value], 0, None), colours[place % len(colours)]
         heights = [at - offset for at, _ in known]
-        axes.errorbar(value, heights, xerr=spread, fmt="o", markersize=4, capsize=2, label=title, color=colour)
+        # Figures printed in a paper have no interval and were not measured here: hollow, so that both show.
+        if spread.any():
+            axes.errorbar(value, heights, xerr=spread, fmt="o", markersize=4, capsize=2, label=title, color=colour)
+        else:
+            axes.plot(value, heights, "D", markersize=6, mfc="none", label=title, color=colour)
     axes.set_yticks(range(len(rows)), [str(row["figure"]) for row in reversed(rows)])
     axes.set_xlim(0, 1)
     axes.grid(axis="y", linewidth=0.3)
     axes.set_xlabel("official figure, 95% interval")
+    axes.set_title("Trained mixtures side by side")
     figure.legend(frameon=False, loc="outside lower center", ncols=2)  # type: ignore[attr-defined]
     return as_png(figure)
 
@@ -161,12 +177,12 @@ def calibration(bins: Sequence[tuple[float, float, int]], error: float) -> bytes
     stated, found, _ = zip(*bins, strict=True)
     axes.plot([0.5, 1], [0.5, 1], color=BEFORE, linewidth=0.8, linestyle="--", label="as sure as right")
     axes.plot(stated, found, "o-", color=AFTER, label="a tenth of the pairs each")
-    axes.set_xlim(0.5, 1)
-    axes.set_ylim(min(0.45, *found), 1)
+    axes.set_xlim(0.5, 1.01)
+    axes.set_ylim(min(0.45, *found) - 0.02, 1.02)
     axes.set_xlabel("probability the model states")
     axes.set_ylabel("share of pairs it has right")
     axes.set_title(f"Calibration: off by {error:.3f} on average")
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="lower right")
     return as_png(figure)
 
 

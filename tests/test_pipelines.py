@@ -151,10 +151,10 @@ def test_mixtures_compare_in_a_table_and_a_plot(demo, tmp_path):
     rows = compare.table(store, [real])
     by_name = {row["figure"]: row for row in rows}
     assert (
-        by_name["llmbar: macro"]["demo"][0]
+        by_name["llmbar, in part: macro"]["demo"][0]
         == notes.read(store, "evaluated", "demo")["benchmarks"][1]["figures"]["macro"][0]
     )
-    printed = "BaseReward, Qwen2.5-VL-7B-Instruct, as printed"
+    printed = "printed in BaseReward's paper, Qwen2.5-VL-7B-Instruct"
     assert by_name["vl_rewardbench: micro"] == {
         "figure": "vl_rewardbench: micro",
         "demo": None,
@@ -164,6 +164,9 @@ def test_mixtures_compare_in_a_table_and_a_plot(demo, tmp_path):
         "another backbone is not compared with the paper"
     )
     assert "| vl_rewardbench: micro" in compare.text(rows)
+    held = notes.read(store, "evaluated", "demo")
+    for title, name in (("calibration error", "calibration_error"), ("balanced accuracy", "balanced_accuracy")):
+        assert by_name[f"held out: {title}"]["demo"] == (held[name],) * 3
     assert compare.plot(store, rows).read_bytes().startswith(b"\x89PNG")
     with pytest.raises(RecipeError, match="not evaluated yet; run the job `train` first"):
         compare.table(Store(tmp_path / "empty"), [recipe])
@@ -178,6 +181,12 @@ def test_any_reward_model_is_measured_by_one_command(demo):
     assert alone == twice
     assert json.loads(json.dumps(alone)) == notes.read(store, "evaluated", "demo")["benchmarks"]
     assert "llmbar" in benchmarks.text(alone)
+    model = benchmarks.models(store, recipe, [], [])
+    held = outcomes.held_out(store, recipe, model)
+    assert held["accuracy"] == notes.read(store, "evaluated", "demo")["accuracy"]
+    said = benchmarks.held_out_text(held)
+    assert f"{held['accuracy']:.3f} (" in said
+    assert said.endswith(f"{held['calibration_error']:.3f}")
     with pytest.raises(PrefmillError, match="no trained model yet"):
         benchmarks.models(Store(store.root / "nothing"), recipe, [], [])
 
