@@ -15,7 +15,16 @@ from pairs.store import Store
 from pipelines import benchmarks, plots, steps
 from pipelines.plots import as_markdown
 
-__all__ = ["as_markdown", "drops", "evaluation_plots", "plan_plots", "sources", "table", "training_plots"]
+__all__ = [
+    "as_markdown",
+    "drops",
+    "evaluation_plots",
+    "measures",
+    "plan_plots",
+    "sources",
+    "table",
+    "training_plots",
+]
 
 KEY = ["source", "pair_id"]
 
@@ -57,30 +66,40 @@ def table(rows: Sequence[dict[str, Any]]) -> dg.MetadataValue:
     return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema)
 
 
-def plan_plots(store: Store, recipe: Recipe, made: Plan) -> dict[str, bytes]:
-    """Length difference before and after, reward margins where there are any, source shares."""
-    kept = made.rows.lazy().select(KEY).unique().with_columns(kept=pl.lit(True))
+def measures(store: Store, recipe: Recipe, made: Plan) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Of all pairs that might enter, and of those that did as they are published: difference (characters, chosen
+    less rejected), reward_margin (null without rewards) and weight (of all copies; null for those left out)."""
+    weight = pl.col("weight").fill_null(1.0).sum().alias("weight")
+    kept = made.rows.lazy().group_by(KEY).agg(pl.col("flipped").first(), weight)
     lengths = steps.signals(store, recipe, "length_bias").select("pair_id", "chosen_chars", "rejected_chars")
     margins = steps.signals(store, recipe, "reward_disagreement").select("pair_id", "reward_margin")
-    frame = (
+    every = (
         steps.training(store, recipe)
         .select(KEY)
         .join(lengths, on="pair_id", how="left")
         .join(margins, on="pair_id", how="left")
         .join(kept, on=KEY, how="left")
         .select(  # ids stay out: of many million pairs they would fill the memory
-            "chosen_chars", "rejected_chars", "reward_margin", pl.col("kept").fill_null(False)
+            "flipped", "weight", "reward_margin",
+            difference=(pl.col("chosen_chars") - pl.col("rejected_chars")).fill_null(0),
         )
         .collect(engine="streaming")
     )  # fmt: skip
-    difference = (frame["chosen_chars"] - frame["rejected_chars"]).fill_null(0).to_numpy()
-    keeps = frame["kept"].to_numpy()
-    drawn = {"length_difference": plots.length_difference(difference, difference[keeps])}
-    scored = frame.filter(pl.col("reward_margin").is_finite())
-    if scored.height:
-        drawn["reward_margin"] = plots.reward_margins(
-            scored["reward_margin"].to_numpy(), scored["kept"].to_numpy()
-        )
+    turned = [
+        pl.when("flipped").then(-pl.col(name)).otherwise(name).alias(name)
+        for name in ("difference", "reward_margin")
+    ]
+    return every, every.filter(pl.col("weight").is_not_null()).with_columns(turned)
+
+
+def plan_plots(store: Store, recipe: Recipe, made: Plan) -> dict[str, bytes]:
+    """Length difference before and after, reward margins where there are any, source shares."""
+    every, left = measures(store, recipe, made)
+    before, after = (frame["difference"].to_numpy() for frame in (every, left))
+    drawn = {"length_difference": plots.length_difference(before, after, left["weight"].to_numpy())}
+    margins = [frame["reward_margin"].filter(frame["reward_margin"].is_finite()) for frame in (every, left)]
+    if len(margins[0]):
+        drawn["reward_margin"] = plots.reward_margins(margins[0].to_numpy(), margins[1].to_numpy())
     rows = sources(store, recipe, made)
     drawn["source_shares"] = plots.source_shares(
         [row["source"] for row in rows], [row["pairs"] for row in rows], [row["in the mixture"] for row in rows]

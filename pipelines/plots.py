@@ -33,17 +33,19 @@ def as_png(figure: object) -> bytes:
     return out.getvalue()
 
 
-def length_difference(before: np.ndarray, after: np.ndarray) -> bytes:
-    """Histogram of chosen less rejected characters, before and after the rules: shares of pairs."""
+def length_difference(before: np.ndarray, after: np.ndarray, weights: np.ndarray) -> bytes:
+    """Histogram of chosen less rejected characters, before and after the rules: shares of pairs, those after by
+    their `weights` in the mixture."""
     figure, axes = new_figure()
     reach = float(np.quantile(np.abs(before), 0.98)) if len(before) else 1.0
     bins = np.linspace(-max(reach, 1.0), max(reach, 1.0), 61)
-    for values, colour, label in ((before, BEFORE, "before"), (after, AFTER, "after")):
+    shown = ((before, np.ones(len(before)), BEFORE, "before"), (after, weights, AFTER, "after"))
+    for values, counts, colour, label in shown:
         if not len(values):
             continue
-        longer = float(np.mean(values > 0) + np.mean(values == 0) / 2)
-        weights = np.full(len(values), 1 / len(values))
-        axes.hist(values, bins, weights=weights, histtype="stepfilled" if colour == BEFORE else "step",
+        shares = counts / counts.sum()
+        longer = float(shares[values > 0].sum() + shares[values == 0].sum() / 2)
+        axes.hist(values, bins, weights=shares, histtype="stepfilled" if colour == BEFORE else "step",
                   color=colour, linewidth=1.8, label=f"{label}: longer one chosen in {longer:.0%}")  # fmt: skip
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("characters of chosen less characters of rejected")
@@ -55,12 +57,12 @@ def length_difference(before: np.ndarray, after: np.ndarray) -> bytes:
 
 
 def reward_margins(margins: np.ndarray, kept: np.ndarray) -> bytes:
-    """Histogram of the reward margin of all pairs and of those kept (`kept` is a bool mask)."""
+    """Histogram of the reward margins of all pairs, and of those kept with the label they are published with."""
     figure, axes = new_figure()
     reach = float(np.quantile(np.abs(margins), 0.99)) if len(margins) else 1.0
     bins = np.linspace(-reach, reach, 61)
     axes.hist(margins, bins, color=BEFORE, label=f"all {len(margins):,} pairs")
-    axes.hist(margins[kept], bins, histtype="step", color=AFTER, linewidth=1.8, label=f"kept {int(kept.sum()):,}")
+    axes.hist(kept, bins, histtype="step", color=AFTER, linewidth=1.8, label=f"kept {len(kept):,}")
     axes.axvline(0, color="black", linewidth=0.8)
     against = float(np.mean(margins < 0)) if len(margins) else 0.0
     axes.set_xlabel("reward margin in log-odds of the label, mean over models")

@@ -127,7 +127,7 @@ def lengths(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
     report = module.report
     signal = steps.signals(store, recipe, "length_bias").filter(pl.col("log_ratio").is_not_null())
     kept = made.rows.lazy().filter(pl.col("copy") == 0).select(*KEY, "weight", "flipped")
-    numbers = ["source", "chosen_chars", "rejected_chars", "log_ratio", "weight", "flipped"]
+    numbers = ["source", "chosen_chars", "rejected_chars", "log_ratio", "margin", "weight", "flipped"]
     texts = (
         steps.training(store, recipe)
         .select(KEY)

@@ -7,7 +7,7 @@ import pytest
 
 import filters
 from pairs.store import Store
-from pipelines import disagreements, report, steps
+from pipelines import disagreements, looks, report, steps
 
 RECIPE = """
 [sources.hh_rlhf]
@@ -70,3 +70,19 @@ def test_without_the_rule_there_is_nothing_to_show(curated, tmp_path):
     (tmp_path / "small.toml").write_text(RECIPE.split("[rules")[0])
     recipe = steps.load_recipe(str(tmp_path / "small.toml"))
     assert disagreements.examples(store, recipe, steps.plan(store, recipe)) == {}
+
+
+@pytest.mark.parametrize("policy", ["drop", "flip"])
+def test_plots_count_pairs_by_weight_and_with_the_label_they_are_published_with(curated, tmp_path, policy):
+    store, _, _ = curated
+    (tmp_path / "small.toml").write_text(f'{RECIPE}policy = "{policy}"\n')
+    recipe = steps.load_recipe(str(tmp_path / "small.toml"))
+    made = steps.plan(store, recipe)
+    every, left = looks.measures(store, recipe, made)
+    (row,) = report.lengths(store, recipe, made)
+    for frame, share in ((every.with_columns(weight=1.0), "longer_share"), (left, "longer_share after")):
+        sides = (frame["difference"].sign() + 1) / 2  # equal ones count half
+        assert (sides * frame["weight"]).sum() / frame["weight"].sum() == pytest.approx(row[share])
+    against = [(frame["reward_margin"] < 0).sum() for frame in (every, left)]
+    assert against[0] > 100
+    assert against[1] < against[0] / 2  # what the rule left alone
