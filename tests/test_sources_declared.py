@@ -19,6 +19,7 @@ import sources
 from pairs.errors import BadRow, PrefmillError, SetAside, SourceChanged
 from pairs.media import encode_image
 from pairs.schema import Pair
+from pipelines.steps import load_recipe
 from sources import _declared
 from sources._read import ingest
 from sources._shapes import PIXELS_PNG
@@ -337,7 +338,9 @@ def test_the_sources_of_the_guide_work_as_it_says(tmp_path):
     mine, votes, ratings = (tmp_path / name for name in ("mine", "votes", "ratings"))
     for folder in (mine, votes, ratings, votes / "a"):
         folder.mkdir()
-    (row,), (toml, join), (code,) = blocks("json"), blocks("toml"), blocks("python")
+    (row,), (toml, join, recipe), (code,) = blocks("json"), blocks("toml"), blocks("python")
+    (tmp_path / "recipe.toml").write_text(recipe)
+    assert load_recipe(str(tmp_path / "recipe.toml")).sources["povid"].pictures == "/data/coco/train2014.zip"
     shipped = tomllib.loads((ROOT / "sources" / "llava_review.toml").read_text())
     assert tomllib.loads(join)["join"].items() <= shipped["join"].items()
     (mine / "kitchen_votes.toml").write_text(toml)
