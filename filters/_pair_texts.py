@@ -22,10 +22,14 @@ def text(column: str, roles: Sequence[str] | None = None) -> pl.Expr:
     return whole.str.replace_all(IMAGE_MARK, " ", literal=True)
 
 
+def capitals(said: pl.Expr) -> pl.Expr:
+    """The numbers and the words with a capital in a text, each once, as one text."""
+    return said.str.extract_all(_NAME).list.unique().list.sort().list.join(" ")
+
+
 def names(said: pl.Expr) -> pl.Expr:
     """The numbers and names in a text, each once, as one text; a name is a word with a capital in a sentence."""
-    inside = said.str.replace_all(_FIRST_CAPITAL, " ")
-    return inside.str.extract_all(_NAME).list.unique().list.sort().list.join(" ")
+    return capitals(said.str.replace_all(_FIRST_CAPITAL, " "))
 
 
 def slices(frame: pl.LazyFrame, *texts: str) -> Iterator[pl.DataFrame]:

@@ -5,8 +5,8 @@ which are often alike by design. A pair of the same criterion that is alike the 
 and no duplicate: it is named in `opposed_by` and not dropped here. Candidates come from MinHash and are compared
 exactly.
 
-A pair is no duplicate when its prompt differs in a number or a name (a word with a capital inside a sentence), nor
-when a completion of fewer than 20 words does: there it is what is asked, or the answer.
+A pair is no duplicate when its prompt differs in a number or a name (any word with a capital), nor when a
+completion of fewer than 20 words does: there it is what is asked, or the answer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from filters._near_pairs import FLOOR, Found, PairSketches
-from filters._pair_texts import names, slices, text
+from filters._pair_texts import capitals, slices, text
 from filters._repeats import PRIORITY, by_priority, repeats
 from filters._similar import least_reached
 
@@ -84,7 +84,7 @@ def _contents(pairs: pl.LazyFrame) -> pl.LazyFrame:
         *(text(part) for part in _PARTS),
         *(pl.col(column).list.join(" ").hash().alias(name) for name, column in media.items()),
         pl.col("criterion").hash(),
-        *(names(text(part)).hash().alias(f"{part}_names") for part in _PARTS),
+        *(capitals(text(part)).hash().alias(f"{part}_names") for part in _PARTS),
     )
 
 

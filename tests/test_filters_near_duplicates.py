@@ -144,9 +144,9 @@ def test_another_number_or_name_in_a_prompt_or_a_short_completion_makes_another_
     assert list(decided(table, differing_names=True)) == [1]
 
 
-def test_capitals_that_begin_a_sentence_and_numbers_in_long_completions_make_no_other_pair():
+def test_a_word_before_the_first_capital_and_numbers_in_long_completions_make_no_other_pair():
     longer = GOOD + " and do not wait until"
-    table = pairs(("a", PROMPT, longer + " day 3", BAD), ("b", "So. " + PROMPT, longer + " day 4", BAD))
+    table = pairs(("a", PROMPT, longer + " day 3", BAD), ("b", "and now " + PROMPT, longer + " day 4", BAD))
     assert list(decided(table)) == [1]
 
 
