@@ -10,7 +10,7 @@ import pytest
 
 from mixtures._recipe import SearchRecipe
 from pairs.errors import PrefmillError
-from pipelines.search import search
+from pipelines.search import Ground, search
 from pipelines.trials import Pool, cut, mixed
 from rewards.heads import FrozenPairs, HeadsSettings, standardised
 
@@ -96,6 +96,15 @@ def test_the_search_finds_the_turned_source_and_gains_on_what_it_never_saw(pool)
     table = dict(zip(found.tried, found.accuracies, strict=True))
     bench = found.sets.index("bench")
     assert table["only turned"][bench] < 0.3 < 0.8 < table["only good"][bench]
+
+
+def test_a_proposal_keeps_no_source_whose_leaving_is_measured_to_cost_nothing(pool):
+    ground = Ground(pool, SearchRecipe(seeds=2, trial_pairs=600), 17, HeadsSettings(epochs=6, batch_size=64))
+    assert ground.sources == ["fair", "good", "noise", "turned"]
+    left = ground._earned(np.array([0.0, 0.4, 0.3, 0.3]))
+    assert left[1] > 0.5
+    assert left[3] == 0
+    assert left.sum() == pytest.approx(1)
 
 
 def test_what_cannot_be_searched_is_said(pool):
