@@ -119,6 +119,17 @@ def test_rules_see_what_the_rules_before_have_left_in_order(tmp_path):
     assert made.counts.changed == {"two": {"because": 1}}
 
 
+def test_a_kept_pair_is_in_the_ledger_and_as_it_was(tmp_path):
+    steps = [("judge", lambda left: decisions(left, "keep", reason="not_trusted", value=0.4))]
+    made = plan(recipe_of(tmp_path, BOTH), rows("talk", 5), steps)
+    assert made.ledger.select("rule", "action", "reason", "value").unique().rows() == [
+        ("judge", "keep", "not_trusted", 0.4)
+    ]
+    assert made.ledger.height == made.counts.kept == 5
+    assert (made.counts.dropped, made.counts.changed) == ({}, {})
+    assert made.rows["weight"].null_count() == 5
+
+
 def test_flips_soft_labels_and_weights_add_up(tmp_path):
     steps = [
         ("one", lambda left: decisions(left[0:2], "soften", value=0.9)),
@@ -137,7 +148,7 @@ def test_flips_soft_labels_and_weights_add_up(tmp_path):
     ("wrong", "says"),
     [
         (lambda left: pl.concat([decisions(left, "drop"), decisions(left.head(1), "flip")]), "twice"),
-        (lambda left: decisions(left, "keep"), "action other than"),
+        (lambda left: decisions(left, "leave"), "action other than"),
         (lambda left: decisions(left, "drop", reason=""), "no reason"),
         (lambda left: decisions(left, "soften", value=None), "no probability"),
         (lambda left: decisions(left, "soften", value=float("nan")), "no probability"),
