@@ -1,4 +1,4 @@
-"""Of alike pairs the first stays: what near-duplicates of texts and of pictures have in common."""
+"""Of alike pairs the first stays: which one that is, and what near-duplicates of texts and of pictures share."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from filters._similar import first_kept
 PRIORITY = "sources in the order in which their pairs stay, before the others, which follow in the recipe's order"
 
 
-def by_priority(survivors: pl.DataFrame, priority: Sequence[str]) -> pl.DataFrame:
-    """Survivors with those of the sources in `priority` first, in that order."""
-    rank = pl.col("source").replace_strict(
-        list(priority), range(len(priority)), default=len(priority), return_dtype=pl.Int64
+def rank(priority: Sequence[str]) -> pl.Expr:
+    """Place of a survivor's source (Int64): those in `priority` first, in that order, then the recipe's order."""
+    return pl.coalesce(
+        pl.col("source").replace_strict(list(priority), range(len(priority)), default=None, return_dtype=pl.Int64),
+        pl.col("source_order").cast(pl.Int64) + len(priority),
     )
-    return survivors.sort(rank, "source_order", "source", "pair_id") if priority else survivors
+
+
+def by_priority(survivors: pl.DataFrame, priority: Sequence[str]) -> pl.DataFrame:
+    """Survivors in the order in which they stay."""
+    return survivors.sort(rank(priority), "source", "pair_id") if priority else survivors
 
 
 def repeats(

@@ -11,11 +11,12 @@ from typing import Literal
 
 import polars as pl
 import pyarrow as pa
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from filters._clusters import clusters
 from filters._cycles import cycles
 from filters._decisions import KEY, decisions
+from filters._repeats import PRIORITY, rank
 
 SIGNAL = pa.schema(
     [
@@ -37,11 +38,18 @@ class Rule(BaseModel, extra="forbid"):
         "drop",
         description="drop: both sides; majority: the label of fewer rows, both when equal (write this rule before "
         "`duplicates`, which leaves one row for each label); first_source: all but the label of the source that "
-        "the recipe names first, both when that source says both",
+        "`priority`, then the recipe names first, both when that source says both",
     )
+    priority: list[str] = Field([], description=f"for first_source: {PRIORITY}")
     cycles: Literal["drop", "keep"] = Field(
         "drop", description="what becomes of the labels on a cycle of three or more completions that is left then"
     )
+
+    @model_validator(mode="after")
+    def _priority_decides(self) -> Rule:
+        if self.priority and self.policy != "first_source":
+            raise ValueError(f"priority decides nothing under the policy {self.policy}; expected first_source")
+        return self
 
 
 def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
@@ -66,7 +74,7 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
 
 def _opposed(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     labels = survivors.group_by("cluster", "pair_id").agg(
-        pl.len().alias("votes"), pl.col("source_order").min().alias("first")
+        pl.len().alias("votes"), rank(params.priority).min().alias("first")
     )
     others = labels.rename({"pair_id": "by", "votes": "votes_by", "first": "first_by"})
     opposed = (

@@ -85,3 +85,21 @@ def test_after_any_policy_no_contradiction_is_left(policy):
     kept = survivors(table, "abc").join(made, on=["source", "pair_id"], how="anti")
     assert decide("contradictions", kept, signal, Rule()).is_empty()
     assert kept.height >= sum(len({row[2] for row in rows if row[1] == f"q{n}"}) == 1 for n in range(40))
+
+
+def test_priority_names_whose_label_stays_before_the_recipes_order():
+    table = pairs(("a", "q", *YES), ("b", "q", *NO), ("c", "q", *NO))
+    signal = pl.from_arrow(run_signal("contradictions", {"pairs": table.lazy()}))
+
+    def lost(*priority):
+        params = Rule(policy="first_source", priority=list(priority))
+        return gone(decide("contradictions", survivors(table, "abc"), signal, params))
+
+    assert lost() == (["b", "c"], {"contradiction_later_source"})
+    assert lost("c") == lost("c", "a") == lost("b") == (["a"], {"contradiction_later_source"})
+    assert lost("a", "c") == (["b", "c"], {"contradiction_later_source"})
+
+
+def test_a_priority_that_would_decide_nothing_is_an_error():
+    with pytest.raises(ValueError, match="priority decides nothing under the policy majority"):
+        Rule(policy="majority", priority=["a"])
