@@ -128,7 +128,7 @@ def read(folder: Path, name: str) -> Pairs:
     """One of the sets, from the store in `folder`."""
     store, sources = Store(folder), SETS[name]
     pairs = _wanted(store, sources)
-    groups = pl.from_arrow(_apply.run_signal("groups", {"pairs": pairs}))
+    groups = pl.from_arrow(_apply.run_signal("groups", {"pairs": pairs, "media": store.scan("media")}))
     assert isinstance(groups, pl.DataFrame)
     with_groups = pairs.join(groups.lazy(), on="pair_id")
     columns = ["source", "pair_id", "chosen_id", "rejected_id", "group_id", "chosen", "rejected"]

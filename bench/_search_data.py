@@ -45,7 +45,7 @@ def pool(folder: Path, seed: int) -> Pool:
     """The pairs of the store in `folder`, with what is planted under a seed."""
     store = Store(folder)
     pairs = store.scan("pairs")
-    groups = pl.from_arrow(_apply.run_signal("groups", {"pairs": pairs}))
+    groups = pl.from_arrow(_apply.run_signal("groups", {"pairs": pairs, "media": store.scan("media")}))
     assert isinstance(groups, pl.DataFrame)
     columns = ["source", "pair_id", "chosen_id", "rejected_id", "category"]
     table = pairs.select(columns).collect().join(groups, on="pair_id").sort("source", "pair_id")

@@ -10,13 +10,20 @@ from filter_frames import pairs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters._apply import run_signal
+from filters import _apply
+from pairs import tables
 from pairs.schema import IMAGE_MARK
+
+NONE = pl.from_arrow(tables.MEDIA.empty_table())
+
+
+def run_signal(table, media=NONE):
+    return _apply.run_signal("groups", {"pairs": table.lazy(), "media": media.lazy()})
 
 
 def group_of(prompt, images=()):
     table = pairs(("s", prompt, "yes", "no"), images=images)
-    return run_signal("groups", {"pairs": table.lazy()})["group_id"][0].as_py()
+    return run_signal(table)["group_id"][0].as_py()
 
 
 def test_case_punctuation_and_spacing_do_not_make_a_group():
@@ -50,7 +57,7 @@ def test_prompts_of_punctuation_alone_are_not_all_one_group():
 
 def test_pairs_of_one_prompt_share_a_group_across_sources():
     table = pairs(("a", "Q one", "yes", "no"), ("b", "q one!", "yes", "maybe"), ("b", "q two", "yes", "no"))
-    made = pl.from_arrow(run_signal("groups", {"pairs": table.lazy()}))
+    made = pl.from_arrow(run_signal(table))
     assert made.height == 3
     assert made["group_id"].n_unique() == 2
 
@@ -76,7 +83,7 @@ LONG = (
 def groups_of(*prompts, images=()):
     """The groups of prompts, in their order."""
     table = pairs(*(("s", prompt, "yes", "no") for prompt in prompts), images=images)
-    made = dict(pl.from_arrow(run_signal("groups", {"pairs": table.lazy()})).iter_rows())
+    made = dict(pl.from_arrow(run_signal(table)).iter_rows())
     return [made[pair_id] for pair_id in table["pair_id"]]
 
 
@@ -104,7 +111,7 @@ def test_near_prompts_on_other_pictures_are_other_groups():
         pairs(("s", prompt, "yes", "no"), images=images)
         for prompt, images in ((LONG, ["1" * 32]), (f"{LONG} today", ["2" * 32]), (f"{LONG} now", ["1" * 32]))
     ]
-    made = dict(pl.from_arrow(run_signal("groups", {"pairs": pl.concat(table).lazy()})).iter_rows())
+    made = dict(pl.from_arrow(run_signal(pl.concat(table))).iter_rows())
     one, two, three = (made[each["pair_id"][0]] for each in table)
     assert one == three != two
 
@@ -126,11 +133,56 @@ def test_new_prompts_leave_the_groups_of_others_as_they_are():
 def test_the_order_of_rows_and_the_size_of_batches_change_no_group(monkeypatch):
     spelt = [f"{LONG} {word}" for word in ("yes", "no", "Yes", "maybe so", "or not at all")]
     table = pairs(*(("s", prompt, "a", "b") for prompt in [*spelt, "Who sings?", LONG.upper()]))
-    expected = run_signal("groups", {"pairs": table.lazy()})
+    expected = run_signal(table)
     monkeypatch.setattr("filters._pair_texts.ROWS", 2)
     for seed in (1, 2):
         mixed = table.sample(fraction=1, shuffle=True, seed=seed)
-        assert run_signal("groups", {"pairs": mixed.lazy()}).equals(expected)
+        assert run_signal(mixed).equals(expected)
+
+
+HASHES = (0xF0E1D2C3B4A59687, 0xF0E1D2C3B4A59687 ^ 0b1011, 0xF0E1D2C3B4A59687 ^ 0b1111011, 0x0123456789ABCDEF)
+PICTURES = [f"{number}" * 32 for number in range(1, 6)]
+SEEN = pl.DataFrame({"media_id": PICTURES, "phash": [*(f"{value:016x}" for value in HASHES), None]})
+
+
+def over(*shown, media=SEEN):
+    """The groups of prompts `(words, places in PICTURES)`, in their order."""
+    table = pl.concat(
+        pairs(("s", words, "a", "b"), images=[PICTURES[at] for at in places]) for words, *places in shown
+    )
+    made = dict(pl.from_arrow(run_signal(table.sample(fraction=1, shuffle=True, seed=3), media)).iter_rows())
+    return [made[pair_id] for pair_id in table["pair_id"]]
+
+
+def test_a_prompt_over_a_picture_written_anew_stays_in_its_group():
+    same, anew, stranger, other = over(
+        ("What is it?", 0), ("what is it", 1), ("What is it?", 3), ("Who is it?", 1)
+    )
+    assert same == anew == min(over(("What is it?", 0)) + over(("What is it?", 1)))
+    assert len({same, stranger, other}) == 3
+
+
+def test_every_picture_of_a_prompt_must_look_alike():
+    both, anew, one, more = over(("Which?", 0, 3), ("Which?", 3, 1), ("Which?", 0), ("Which?", 0, 3, 3))
+    assert both == anew
+    assert len({both, one, more}) == 3
+    flat, grey = over(("Which?", 4), ("Which?", 0))
+    assert flat != grey
+
+
+def test_near_words_over_near_pictures_are_one_group_through_any_chain():
+    first, near_words, near_picture, both, apart = over(
+        (LONG, 0), (f"{LONG} now", 0), (LONG, 1), (f"{LONG} so it is", 2), (LONG, 3)
+    )
+    assert first == near_words == near_picture == both != apart
+
+
+def test_pictures_that_no_prompt_shows_join_no_prompts():
+    """The second hash lies between the first and the third, which are 6 bits apart."""
+    first, third = over(("What is it?", 0), ("What is it?", 2))
+    assert first != third
+    joined = over(("What is it?", 0), ("What is it?", 2), ("Another?", 1))
+    assert joined[0] == joined[1]
 
 
 def grouped(*rows):
@@ -138,7 +190,7 @@ def grouped(*rows):
     table = pairs(*((source, prompt, "yes", "no") for source, prompt, _ in rows))
     extra = [None if name is None else json.dumps({"id": 7, "group": name}) for _, _, name in rows]
     table = table.with_columns(extra=pl.Series(extra, dtype=pl.String))
-    found = pl.DataFrame(run_signal("groups", {"pairs": table.lazy()}))
+    found = pl.DataFrame(run_signal(table))
     return table.join(found, on="pair_id", how="left", maintain_order="left")["group_id"].to_list()
 
 
