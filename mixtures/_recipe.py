@@ -9,7 +9,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,8 +61,10 @@ def load_recipe(
     rules: Mapping[str, type[BaseModel]],
     sources: Collection[str],
     train: type[BaseModel],
+    is_benchmark: Callable[[str], bool] | None = None,
 ) -> Recipe:
-    """Read the mixture at `path`; `rules`, `sources` and `train` say what its tables may hold.
+    """Read the mixture at `path`; `rules`, `sources` and `train` say what its tables may hold, `is_benchmark` what
+    a rule may be `against` (None: any source).
 
     Raises `RecipeError` with one line for each thing that is wrong.
     """
@@ -86,7 +88,7 @@ def load_recipe(
     }
     reader.stop()
     reader.check_meaning(top, read_sources)
-    reader.check_named_sources(read_rules, read_sources)
+    reader.check_named_sources(read_rules, read_sources, is_benchmark)
     filled = {name: reader.fill(name, source) for name, source in read_sources.items()}
     reader.stop()
     return Recipe(
@@ -202,13 +204,19 @@ class _Reader:
                     f"licences.allow names {name!r}, but licences.use is 'commercial'; take one of them out"
                 )
 
-    def check_named_sources(self, rules: Mapping[str, BaseModel], sources: Mapping[str, SourceRecipe]) -> None:
-        """A rule that names a source the recipe lacks would decide nothing, without a word."""
+    def check_named_sources(
+        self, rules: Mapping[str, BaseModel], sources: Collection[str], is_benchmark: Callable[[str], bool] | None
+    ) -> None:
+        """A rule that names a source the recipe lacks, or is against no benchmark, would decide nothing."""
         for rule, params in rules.items():
             for key in ("against", "priority"):
                 for name in getattr(params, key, ()):
                     if name not in sources:
                         self.wrong(f"rules.{rule}.{key} names no source {name!r}{_nearest(name, sources)}")
+                    elif key == "against" and is_benchmark and not is_benchmark(name):
+                        others = list(filter(is_benchmark, sources))
+                        of = _nearest(name, others) or "; this file lists no benchmark"
+                        self.wrong(f"rules.{rule}.against names {name!r}, which is no benchmark{of}")
 
     def fill(self, name: str, source: SourceRecipe) -> SourceRecipe:
         """The source with `${VARIABLE}`s of its places replaced from the environment."""

@@ -56,7 +56,9 @@ def load_recipe(path: str) -> Recipe:
         if not shipped.is_file():
             raise RecipeError(f"{path}: no such file; a mixture is a TOML file, e.g. mixtures/demo.toml")
         file = Path(str(shipped))
-    return load(file, rules=_apply.rules(), sources=sources.names(), train=TrainSettings)
+    return load(
+        file, rules=_apply.rules(), sources=sources.names(), train=TrainSettings, is_benchmark=sources.is_benchmark
+    )
 
 
 def ingest(store: Store, recipe: Recipe, name: str) -> Books:

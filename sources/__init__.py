@@ -52,3 +52,8 @@ def load(name: str) -> ModuleType:
 
             return _declared.load(file, f"sources.{name}")
     return importlib.import_module(f"sources.{name}")
+
+
+def is_benchmark(name: str) -> bool:
+    """Whether a source is there to be measured on, not to train on."""
+    return str(load(name).source.role) == "benchmark"

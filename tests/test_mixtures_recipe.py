@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from mixtures._recipe import load_recipe
 from pairs.errors import RecipeError
+from pipelines import steps
 
 SOURCES = ("hh_rlhf", "ultrafeedback", "rlaif_v")
 
@@ -146,6 +147,33 @@ def test_a_rule_names_only_sources_of_the_recipe(tmp_path):
     assert problems(tmp_path, known.replace('["hh_rlhf"]', '["rlaif_v", "hh_rhlf"]')) == [
         "rules.duplicates.priority names no source 'hh_rhlf'; did you mean 'hh_rlhf'? (known: rlaif_v, hh_rlhf)"
     ]
+
+
+def test_a_rule_is_against_benchmarks_of_the_recipe_only(tmp_path):
+    file = tmp_path / "m.toml"
+
+    def told(against, *sources):
+        named = "".join(f"[sources.{name}]\n" for name in sources)
+        file.write_text(f"{named}[rules.contamination]\nagainst = {against}\n")
+        try:
+            return steps.load_recipe(str(file)).rules["contamination"].against
+        except RecipeError as error:
+            return str(error).split(".toml: ", 1)[1]
+
+    assert told(["judgebench"], "hh_rlhf", "judgebench") == ["judgebench"]
+    assert told(["judgebench"], "hh_rlhf", "llmbar") == (
+        "rules.contamination.against names no source 'judgebench' (known: hh_rlhf, llmbar)"
+    )
+    assert told(["hh_rlhf"], "hh_rlhf", "judgebench") == (
+        "rules.contamination.against names 'hh_rlhf', which is no benchmark (known: judgebench)"
+    )
+    assert told(["rm_bensh"], "hh_rlhf", "rm_bench") == (
+        "rules.contamination.against names no source 'rm_bensh'; did you mean 'rm_bench'? "
+        "(known: hh_rlhf, rm_bench)"
+    )
+    assert told(["hh_rlhf"], "hh_rlhf") == (
+        "rules.contamination.against names 'hh_rlhf', which is no benchmark; this file lists no benchmark"
+    )
 
 
 def test_all_mistakes_of_a_file_are_shown_at_once(tmp_path):
