@@ -6,29 +6,40 @@ import numpy as np
 import polars as pl
 
 from filters._hamming import close_pairs
+from filters._pictures import turned
 
 MOST = 10  # bits; pairs with pictures further apart are not looked for
 COUNTS = ("media_ids_count", "chosen_media_ids_count", "rejected_media_ids_count")
 _TEXTS = ("criterion", "prompt", "chosen", "rejected")
 
 
-def near_pairs(contents: pl.DataFrame, shown: pl.DataFrame) -> tuple[np.ndarray, pl.DataFrame]:
+def near_pairs(contents: pl.DataFrame, shown: pl.DataFrame) -> tuple[np.ndarray, pl.DataFrame, pl.DataFrame]:
     """`contents`: the `_TEXTS` as UInt64 and `COUNTS` (Int64, pictures of each part) of pairs; `shown`: all their
     pictures in that order, media_id and hash (UInt64, null for a flat picture).
 
     Returns the form of each pair (int64: the place of the first pair with the same texts and hashes), and which
-    forms are near: left < right (such places), distance (the most bits between two pictures, 0 to `MOST`).
+    forms are near: left < right (such places), distance (the most bits between two pictures, 0 to `MOST`); and the
+    same of those that are near only when some of their pictures are turned or mirrored, or nearer then.
     Time and memory grow with the square of the forms that have equal texts and an equal first picture.
     """
     rows = _looks(contents, shown)
     heads = rows.filter((pl.col("form") == pl.col("place")) & pl.col("first").is_not_null())
     heads = heads.filter(pl.len().over("label") > 1)
     place, labels = heads["place"].to_numpy(), heads["label"].cast(pl.UInt64).to_numpy()
-    pictures = _Pictures(contents, shown)
+    pictures, first = _Pictures(contents, shown), heads["first"].to_numpy()
     found = [pl.DataFrame(schema={"left": pl.Int64, "right": pl.Int64, "distance": pl.Int32})]
-    for left, right, _ in close_pairs(heads["first"].to_numpy(), MOST, labels):
-        found.append(pictures.near(place[left], place[right]))
-    return rows["form"].to_numpy(), pl.concat(found).sort("left", "right")
+    also = found.copy()
+    for left, right, _ in close_pairs(first, MOST, labels):
+        found.append(pictures.near(place[left], place[right], turns=False))
+        also.append(pictures.near(place[left], place[right], turns=True))
+    for other in turned(first):
+        for left, right, _ in close_pairs(np.concatenate([first, other]), MOST, np.tile(labels, 2)):
+            cross = (left < len(first)) & (right >= len(first)) & (right - len(first) != left)
+            left, right = place[left[cross]], place[right[cross] - len(first)]
+            also.append(pictures.near(left, right, turns=True))
+    near = pl.concat(found).sort("left", "right")
+    nearer = pl.concat(also).unique().join(near, on=["left", "right", "distance"], how="anti")
+    return rows["form"].to_numpy(), near, nearer.sort("left", "right")
 
 
 def _looks(contents: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
@@ -74,16 +85,18 @@ class _Pictures:
             self._counts[:, 1] == self._counts[:, 2]
         )
 
-    def near(self, left: np.ndarray, right: np.ndarray) -> pl.DataFrame:
+    def near(self, left: np.ndarray, right: np.ndarray, turns: bool) -> pl.DataFrame:
         """Those pairs of pairs, `left` and `right` in either order, that are near in all their pictures and nearer
-        than with chosen and rejected of one of them exchanged."""
-        most, cost = self._apart(left, right, False)
-        _, opposed = self._apart(left, right, True)
+        than with chosen and rejected of one of them exchanged; with `turns` however each picture is turned."""
+        most, cost = self._apart(left, right, False, turns)
+        _, opposed = self._apart(left, right, True, turns)
         near = (most <= MOST) & (~self._ambiguous[left] | (cost < opposed))
         ends = {"left": np.minimum(left, right)[near], "right": np.maximum(left, right)[near]}
         return pl.DataFrame({**ends, "distance": most[near].astype(np.int32)})
 
-    def _apart(self, left: np.ndarray, right: np.ndarray, exchanged: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _apart(
+        self, left: np.ndarray, right: np.ndarray, exchanged: bool, turns: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The most bits between two pictures in the same place, and a sum that also tells equal files from equal
         hashes."""
         total = self._total[left]
@@ -95,7 +108,8 @@ class _Pictures:
             turn = np.where(step < prompt + chosen, chosen, -chosen)
             step = step + np.where((step >= prompt) & np.repeat(self._ambiguous[right], total), turn, 0)
         two = np.repeat(self._start[right], total) + step
-        bits = np.bitwise_count(self._hashes[one] ^ self._hashes[two]).astype(np.int64)
+        seen = [self._hashes[one], *(turned(self._hashes[one]) if turns else ())]
+        bits = np.min([np.bitwise_count(look ^ self._hashes[two]) for look in seen], axis=0).astype(np.int64)
         other = self._media[one] != self._media[two]
         bits[(self._flat[one] | self._flat[two]) & other] = 64
         return np.maximum.reduceat(bits, first), np.add.reduceat(2 * bits + other, first)

@@ -28,6 +28,8 @@ SIGNAL = pa.schema(
         pa.field("form", pa.string()),
         # Forms before this one in order of pair_id, with the most bits that differ between two pictures.
         pa.field("near", pa.list_(_NEAR)),
+        # The same of forms that are near only with pictures turned or mirrored, or nearer so.
+        pa.field("near_turned", pa.list_(_NEAR)),
         # Of the pictures in the prompt, in chosen, in rejected: the picture that stands for those that look like
         # it, and the bits between them; see `_pictures.picture_groups`.
         pa.field("picture_groups", pa.list_(pa.string())),
@@ -39,6 +41,11 @@ SIGNAL = pa.schema(
 class Rule(BaseModel, extra="forbid"):
     image_hamming: int = Field(
         6, ge=0, le=MOST, description="most bits of 64 in which the hashes of two pictures that look alike differ"
+    )
+    turns: bool = Field(
+        False,
+        description="also hold pictures to be the same that are turned by quarters or mirrored; off, because a "
+        "question may be about what is left and what is upright",
     )
     priority: list[str] = Field([], description=PRIORITY)
 
@@ -61,9 +68,10 @@ def signal(pairs: pl.LazyFrame, media: pl.LazyFrame, read_media: Read) -> pl.Laz
         picture_groups="group", group_distances="distance"
     )
     copies = flat_copies(media, read_media)
-    form, near = near_pairs(contents, shown.with_columns(pl.col("media_id").replace(copies)))
+    form, near, also = near_pairs(contents, shown.with_columns(pl.col("media_id").replace(copies)))
     ids = contents["pair_id"]
-    return of_pair.with_columns(form=ids.gather(form), near=_near_lists(ids, form, near)).lazy()
+    lists = {"near": _near_lists(ids, form, near), "near_turned": _near_lists(ids, form, also)}
+    return of_pair.with_columns(form=ids.gather(form), **lists).lazy()
 
 
 def _contents(pairs: pl.LazyFrame) -> pl.DataFrame:
@@ -97,8 +105,9 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
         place=pl.int_range(pl.len())
     )
     heads = rows.unique("form", keep="first", maintain_order=True)
+    near = pl.concat_list("near", "near_turned") if params.turns else pl.col("near")
     edges = (
-        heads.select("place", "near")
+        heads.select("place", near=near)
         .explode("near")
         .filter(pl.col("near").is_not_null())
         .unnest("near")
@@ -107,5 +116,7 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
         .select(
             value="distance", left=pl.min_horizontal("place", "other"), right=pl.max_horizontal("place", "other")
         )
+        .sort("left", "right", "value")
+        .unique(["left", "right"], keep="first", maintain_order=True)
     )
     return repeats(rows, heads, edges, "near_duplicate_images", equal=0)

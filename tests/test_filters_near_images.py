@@ -8,6 +8,7 @@ import pytest
 from filter_frames import survivors
 
 from filters._apply import decide, run_signal
+from filters._pictures import turned
 from filters.near_images import Rule
 from pairs.errors import PrefmillError
 from pairs.media import encode_image
@@ -177,3 +178,35 @@ def test_the_order_of_the_rows_changes_nothing():
         mixed = pairs.sample(fraction=1, shuffle=True, seed=seed)
         media = MEDIA.collect().sample(fraction=1, shuffle=True, seed=seed).lazy()
         assert run(mixed, media).equals(signal)
+
+
+def test_turned_pictures_are_the_same_only_where_the_rule_says_so():
+    """c is a turned 180 degrees, but for 3 bits; d is mirrored."""
+    a = HASHES["a"]
+    around, mirrored = (int(turned(np.array([a], np.uint64))[way, 0]) for way in (2, 0))
+    more = {"t3": around ^ 0b111, "m0": mirrored, "far": around ^ 0x7F80}
+    extra = pl.LazyFrame({"media_id": list(more), "phash": [f"{value:016x}" for value in more.values()]})
+    media = pl.concat([MEDIA, extra], how="diagonal")
+    pairs = table(
+        ("a", "q", "yes", "no", ["a0", "b0"]),
+        ("b", "q", "yes", "no", ["t3", "b1"]),
+        ("b", "q", "yes", "no", ["m0", "b5"]),
+        ("b", "q", "yes", "no", ["far", "b0"]),
+        ("b", "q2", "yes", "no", ["m0", "b0"]),
+    )
+    signal = measured(pairs, media)
+    numbers = dict(zip(pairs["pair_id"], range(pairs.height), strict=True))
+
+    def gone(**params):
+        made = decide("near_images", survivors(pairs, "ab"), signal, Rule(**params))
+        return {numbers[row[1]]: (numbers[row[5]], row[4]) for row in made.rows()}
+
+    assert gone() == {}
+    assert gone(turns=True) == {1: (0, 3), 2: (0, 5)}
+    assert gone(turns=True, image_hamming=4) == {1: (0, 3)}
+
+
+def test_what_lies_near_as_it_is_is_not_listed_again_as_turned():
+    signal = measured(table(("a", "q", "yes", "no", ["a0"]), ("b", "q", "yes", "no", ["a3"])))
+    assert sorted(signal["near"].list.len()) == [0, 1]
+    assert set(signal["near_turned"].list.len()) == {0}
