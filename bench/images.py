@@ -1,118 +1,40 @@
 """Pictures: groups found on real files, altered copies, hashing speed, and all near pairs among a million hashes.
 
-`python -m bench.images`. Real files: PREFMILL_REAL_DATA, by default a folder beside the checkout. imagededup
-is run by the Python that IMAGEDEDUP_PYTHON names, one that has it installed.
+`python -m bench.images`. Real files: PREFMILL_REAL_DATA, by default a folder beside the checkout.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import os
-import subprocess
 import time
 from pathlib import Path
 
 import imagehash
 import numpy as np
-import polars as pl
 from PIL import Image
 
-from bench import _altered, _measure
+from bench import _altered, _groups, _measure
 from filters._hamming import close_pairs
-from filters._pictures import GROUP_DISTANCE, picture_groups
-from pairs.errors import BadRow
 from pairs.media import check_image
 
-REAL = Path(os.environ.get("PREFMILL_REAL_DATA", Path(__file__).parents[2] / "shared" / "data")) / "images"
+REAL = Path(os.environ.get("PREFMILL_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 PICTURES = 60
 HASHES = 1_000_000
 TREE = 20_000  # hashes in the BK-tree
 QUERIES = 200
-_DEDUP = """
-import json, sys
-from pathlib import Path
-from imagededup.methods import PHash
-hasher, out = PHash(verbose=False), {}
-for path in json.load(sys.stdin):
-    try:
-        out[path] = hasher.encode_image(image_file=Path(path))
-    except Exception:
-        out[path] = None
-print(json.dumps(out))
-"""
 
 
 def main() -> None:
-    groups, precision, recall = _groups()
-    copies = _altered.table(REAL)
+    groups, precision, recall = _groups.table(REAL / "images")
+    copies, altered, invented = _altered.table(REAL)
     hashing, faster = _hashing()
     search, against_tree = _search()
     last = (
-        f"RESULT group_precision={precision:.4f} group_recall={recall:.4f} "
-        f"vs_imagehash={faster:.2f} hamming_vs_bktree={against_tree:.0f}"
+        f"RESULT group_precision={precision:.4f} group_recall={recall:.4f} altered_found={altered:.4f} "
+        f"altered_invented={invented} vs_imagehash={faster:.2f} hamming_vs_bktree={against_tree:.0f}"
     )
     _measure.keep("images", [*groups, "", *copies, "", *hashing, "", *search, last])
-
-
-def _groups() -> tuple[list[str], float, float]:
-    with (REAL / "near_duplicate_groups.tsv").open() as file:
-        known = {str(REAL / row["path"]): row["group"] for row in csv.DictReader(file, delimiter="\t")}
-    ours, plain = {}, {}
-    for path in known:
-        data = Path(path).read_bytes()
-        try:
-            ours[path] = check_image(data)
-        except BadRow:
-            continue
-        plain[path] = _plain_or_none(data)
-    media = pl.LazyFrame(
-        {"media_id": [each.media_id for each in ours.values()], "phash": [each.phash for each in ours.values()]}
-    )
-    lines = [f"{len(ours)} of {len(known)} real pictures can be read; pairs of pictures in one group:"]
-    scores = {}
-    for turns in (False, True):
-        group = dict(picture_groups(media, turns=turns).select("media_id", "group").iter_rows())
-        labels = {path: group[each.media_id] for path, each in ours.items()}
-        scores[turns] = _agreement(known, labels)
-        name = f"picture_groups, distance {GROUP_DISTANCE}" + (", turns" if turns else "")
-        lines.append(f"  {name:<36} {_shown(scores[turns])}")
-    lines.append(f"  {'plain imagehash, same distance':<36} {_shown(_near(known, plain))}")
-    python = os.environ.get("IMAGEDEDUP_PYTHON")
-    if not python:
-        return [*lines, "  imagededup: not installed (IMAGEDEDUP_PYTHON names no Python)"], *scores[False]
-    made = subprocess.run(
-        [python, "-c", _DEDUP], input=json.dumps(list(ours)), capture_output=True, text=True, check=True
-    )
-    answer = json.loads(made.stdout.splitlines()[-1])
-    theirs = {path: None if value is None else int(value, 16) for path, value in answer.items()}
-    lines.append(f"  {'imagededup PHash, same distance':<36} {_shown(_near(known, theirs))}")
-    return lines, *scores[False]
-
-
-def _shown(score: tuple[float, float]) -> str:
-    return f"precision {score[0]:.4f}  recall {score[1]:.4f}"
-
-
-def _agreement(known: dict[str, str], labels: dict[str, str]) -> tuple[float, float]:
-    true, given = (np.array([each[path] for path in labels]) for each in (known, labels))
-    return _score(true, given[:, None] == given[None])
-
-
-def _near(known: dict[str, str], hashes: dict[str, int | None]) -> tuple[float, float]:
-    """Of all pairs within the distance: better for the peer than any grouping that cuts some of them."""
-    values = np.array([value or 0 for value in hashes.values()], np.uint64)
-    there = np.array([value is not None for value in hashes.values()])
-    near = np.bitwise_count(values[:, None] ^ values[None]) <= GROUP_DISTANCE
-    return _score(np.array([known[path] for path in hashes]), near & there[:, None] & there)
-
-
-def _score(true: np.ndarray, found: np.ndarray) -> tuple[float, float]:
-    upper = np.triu_indices(len(true), 1)
-    same, found = (true[:, None] == true[None])[upper], found[upper]
-    both = float((same & found).sum())
-    return both / float(found.sum()), both / float(same.sum())
 
 
 def _hashing() -> tuple[list[str], float]:
@@ -138,13 +60,6 @@ def _hashing() -> tuple[list[str], float]:
 
 def _speed(seconds: float) -> str:
     return f"{1000 * seconds:6.2f} ms CPU  {1 / seconds:6.0f} per s"
-
-
-def _plain_or_none(data: bytes) -> int | None:
-    try:
-        return int(_plain(data), 16)
-    except (OSError, ValueError):  # modes that plain imagehash cannot turn grey
-        return None
 
 
 def _plain(data: bytes) -> str:

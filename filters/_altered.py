@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
 import polars as pl
 
 from filters._hamming import close_across
+from filters._overlay import overlay, squeezed
 from filters._pictures import Read, thumbnails
-from filters._views import SIDE, TURNS, VIEWS, likeness, view_hashes
+from filters._views import SIDE, VIEWS, view_hashes
 
 _DISTANCE = 10  # bits of 64 between the hash of a picture and that of a view; drawings need them
+_UNSTEADY_DISTANCE = 16  # where noise decides many bits; one picture in ten or so is then compared
+_AT_ONCE = 1024  # pictures in memory, squeezed
 ALTERED = pl.Schema({"picture": pl.String, "known": pl.String, "similarity": pl.Float64})
 
 
@@ -24,34 +30,34 @@ def altered(pictures: pl.DataFrame, known: pl.DataFrame, read: Read) -> pl.DataF
     looks = dict(thumbnails(known.drop_nulls("phash"), read, SIDE))
     found = _candidates(pictures.drop_nulls("phash"), looks)
     names = sorted(looks)
-    views = found.rows_by_key("media_id")
     rows: list[tuple[str, str, float]] = []
-    for picture, pixels in thumbnails(pictures.join(found, on="media_id", how="semi"), read, SIDE):
-        alike: dict[str, float] = {}
-        for place, view in views[picture]:
-            name = names[place]
-            alike[name] = max(alike.get(name, 0), likeness(pixels, looks[name], view))
-        rows += [(picture, name, similarity) for name, similarity in alike.items() if similarity]
+    for batch in _batched(thumbnails(pictures.join(found, on="media_id", how="semi"), read, SIDE)):
+        shown = pl.DataFrame({"media_id": list(batch)})
+        for (place,), those in found.join(shown, on="media_id", how="semi").group_by("known"):
+            name, like = names[place], those["media_id"].to_list()
+            similarity = overlay(np.stack([batch[each] for each in like]), looks[name]).tolist()
+            rows += [(each, name, value) for each, value in zip(like, similarity, strict=True) if value]
     return pl.DataFrame(rows, schema=ALTERED, orient="row").sort("picture", "known")
 
 
+def _batched(pictures: Iterator[tuple[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+    while batch := {name: squeezed(pixels) for name, pixels in islice(pictures, _AT_ONCE)}:
+        yield batch
+
+
 def _candidates(pictures: pl.DataFrame, known: dict[str, np.ndarray]) -> pl.DataFrame:
-    """media_id, known (its place among the sorted ids), view: for each turn the view with the nearest hash."""
+    """media_id and known (its place among the sorted ids), each pair once."""
     hashes = pictures.select("media_id", hash=pl.col("phash").str.to_integer(base=16, dtype=pl.UInt64))
-    looks = hashes["hash"].unique().sort().to_numpy()
-    views = [np.empty(0, np.uint64), *(view_hashes(known[name]) for name in sorted(known))]
-    wanted, which = np.unique(np.concatenate(views), return_inverse=True)
-    near = [pl.DataFrame(schema={"look": pl.Int64, "wanted": pl.Int64, "bits": pl.UInt8})]
-    for look, at, bits in close_across(looks, wanted, _DISTANCE):
-        near.append(pl.DataFrame({"look": look, "wanted": at, "bits": bits}))
-    seen = pl.DataFrame({"wanted": which.astype(np.int64)}).with_row_index("place").cast(pl.Int64)
-    nearest = (
-        pl.concat(near)
-        .join(seen, on="wanted")
-        .select("look", "bits", known=pl.col("place") // VIEWS, view=pl.col("place") % VIEWS)
-        .sort("look", "known", "bits", "view")
-        .with_columns(turn=pl.col("view") // (VIEWS // TURNS))
-        .unique(["look", "known", "turn"], keep="first", maintain_order=True)
-    )
-    look = hashes.join(pl.DataFrame({"hash": looks}).with_row_index("look").cast({"look": pl.Int64}), on="hash")
-    return look.join(nearest, on="look").select("media_id", "known", "view")
+    looks = hashes["hash"].unique().sort()
+    views = [view_hashes(known[name]) for name in sorted(known)]
+    near = [pl.DataFrame(schema={"look": pl.Int64, "known": pl.Int64})]
+    for steady, distance in ((True, _DISTANCE), (False, _UNSTEADY_DISTANCE)):
+        those = np.flatnonzero([each[1] == steady for each in views])
+        every = np.concatenate([np.empty(0, np.uint64), *(views[place][0] for place in those)])
+        wanted, which = np.unique(every, return_inverse=True)
+        owner = pl.DataFrame({"wanted": which.astype(np.int64), "known": np.repeat(those, VIEWS)}).unique()
+        for look, at, _ in close_across(looks.to_numpy(), wanted, distance):
+            meets = pl.DataFrame({"look": look, "wanted": at}).join(owner, on="wanted")
+            near.append(meets.select("look", "known").unique())
+    look = hashes.join(looks.to_frame().with_row_index("look").cast({"look": pl.Int64}), on="hash")
+    return look.join(pl.concat(near).unique(), on="look").select("media_id", "known")
