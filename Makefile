@@ -6,7 +6,7 @@ export DAGSTER_HOME := $(CURDIR)
 export PYTHONWARNINGS := ignore::UserWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-duplicates bench-curation bench-publish bench-stability bench-scale bench-scoring bench-training bench-search bench-ablation clean
+.PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-planted bench-duplicates bench-curation bench-publish bench-stability bench-scale bench-scoring bench-training bench-search bench-ablation clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ bench-ingest: install ## rows and MB per second of the reader, beside datasets.m
 
 bench-images: install ## picture groups, hashing and the search for near hashes
 	$(BIN)/python -m bench.images
+
+bench-planted: install ## planted contradictions, cycles and leaks found; what real sources share with benchmarks
+	$(BIN)/python -m bench.planted
 
 bench-duplicates: install ## near-duplicate texts: quality, and speed beside other tools
 	$(BIN)/python -m bench.duplicates
