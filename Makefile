@@ -9,7 +9,7 @@ export PYTHONWARNINGS := ignore::UserWarning
 .PHONY: help install demo test ui curate train lint types bench-demo bench-ingest bench-images bench-planted bench-duplicates bench-curation bench-publish bench-stability bench-scale bench-scoring bench-training bench-search bench-ablation clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 install: .venv/.installed ## make the virtual environment with the locked packages
 
