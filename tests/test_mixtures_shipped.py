@@ -55,6 +55,7 @@ def test_a_mixture_gives_its_run_configuration_or_says_what_has_to_be_prepared(n
 
 
 def test_a_hub_that_does_not_answer_is_one_line_that_says_how_to_go_on(store, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     recipe = load_recipe("mixtures/open.toml")
     with pytest.raises(
