@@ -88,7 +88,8 @@ def _media(store: Store, source: str, count: int) -> list[str]:
     from pairs.schema import Medium
     from pairs.shards import MediaWriter
 
-    rng, writer, ids = np.random.default_rng(17), MediaWriter(store, source), []
+    rng = np.random.default_rng([17, *source.encode()])  # no picture of one source is one of the other
+    writer, ids = MediaWriter(store, source), []
     for number in range(count):
         name = hashlib.blake2b(f"{source} {number}".encode(), digest_size=16).hexdigest()
         data = rng.bytes(int(PICTURE_BYTES * rng.uniform(0.5, 1.5)))
