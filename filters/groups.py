@@ -48,10 +48,12 @@ def signal(pairs: pl.LazyFrame, media: pl.LazyFrame) -> pl.LazyFrame:
 
 def _near(pairs: pl.LazyFrame, alike: pl.DataFrame) -> pl.DataFrame:
     """group_id, first: own ids of prompts that are one, near in words or over pictures that look alike."""
-    prompts = NearPrompts()
+    prompts, look = NearPrompts(), dict(alike.iter_rows())
     same: list[pl.DataFrame] = [pl.DataFrame(schema={"group_id": pl.String, "key": pl.Binary})]
     for batch in slices(pairs.select("prompt_id", "prompt", "media_ids", text=text("prompt", _ASKING)), "text"):
-        once = _keyed(batch.unique("prompt_id", maintain_order=True), alike)
+        # Only the batch's own pictures: to look each up among all takes as long as all are.
+        here = {name: look[name] for name in batch["media_ids"].explode().unique() if name in look}
+        once = _keyed(batch.unique("prompt_id", maintain_order=True), here)
         kept = pl.concat_str(names(pl.col("text")), "looks", separator="\n")
         rows = once.select("group_id", "words", kept=kept.hash())
         prompts.add(rows.filter(pl.col("words").str.count_matches(" ") + 1 >= FEWEST))
@@ -68,9 +70,9 @@ def _group_ids(prompts: pl.Series) -> pl.Series:
     return rows.select("prompt_id").join(keys, on="prompt_id", how="left", maintain_order="left")["group_id"]
 
 
-def _keyed(prompts: pl.DataFrame, alike: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Of prompts (prompt_id, prompt, media_ids) also their text, its words, and group_id. With `alike` (media_id,
-    look) also `looks` of the media as one text, and whether any medium is `shared`, that is alike another.
+def _keyed(prompts: pl.DataFrame, alike: dict[str, str] | None = None) -> pl.DataFrame:
+    """Of prompts (prompt_id, prompt, media_ids) also their text, its words, and group_id. With `alike` (the
+    look of a medium) also `looks` of the media as one text, and whether any is `shared`: alike another one.
     """
     texts = pl.element().filter(pl.element().struct.field("role").is_in(_ASKING))
     ids = pl.col("media_ids")
@@ -89,9 +91,9 @@ def _keyed(prompts: pl.DataFrame, alike: pl.DataFrame | None = None) -> pl.DataF
     return once.with_columns(words=pl.Series(said, dtype=pl.String), group_id=pl.Series(own, dtype=pl.String))
 
 
-def _looks(ids: pl.Expr, alike: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
-    looks = ids.list.eval(pl.element().replace(alike["media_id"], alike["look"]))
-    shared = ids.list.eval(pl.element().is_in(alike["media_id"].implode())).list.any()
+def _looks(ids: pl.Expr, alike: dict[str, str]) -> tuple[pl.Expr, pl.Expr]:
+    looks = ids.list.eval(pl.element().replace(alike))
+    shared = ids.list.eval(pl.element().is_in(list(alike))).list.any()
     return looks.list.sort().list.join(" ").alias("looks"), shared.alias("shared")
 
 
