@@ -47,7 +47,7 @@ def fill(store, made):
 
 def grouped(store):
     pairs = store.scan("pairs", ["toy"])
-    groups = pl.from_arrow(_apply.run_signal("groups", {"pairs": pairs}))
+    groups = pl.from_arrow(_apply.run_signal("groups", {"pairs": pairs, "media": store.scan("media")}))
     return pairs.join(groups.lazy(), on="pair_id")
 
 
