@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # neither is imported before it is needed: a reading process 
     from deltalake import CommitProperties, WriterProperties
 
 DEFAULT_ROOT = ".prefmill"
+LOG_KEPT = "interval 36500 days"  # facts are read from the log, and Delta forgets it after 30 days by itself
 GROUP_ROWS = 32_768  # rows of a Parquet row group: what one reader holds to find a few rows by their ids
 
 
@@ -80,6 +81,7 @@ class Store:
             partition_by=[by],
             commit_properties=_commit(part, facts),
             writer_properties=_layout(),
+            configuration=None if self._exists(table) else {"delta.logRetentionDuration": LOG_KEPT},
         )
         return self.version(table)
 

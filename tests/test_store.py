@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
 from pairs.errors import PrefmillError
 from pairs.media import check_image, encode_image
@@ -52,6 +56,19 @@ def test_replacing_one_part_leaves_the_others(store):
     assert store.facts("bad_rows", "b") == {"n": "2"}
     old = pl.scan_delta(str(store.path("bad_rows")), version=1).collect()
     assert old.height == 5
+
+
+def test_facts_outlive_the_month_after_which_delta_forgets_its_log(store):
+    store.replace("bad_rows", "a", bad_rows("a", 1), {"n": "1"})
+    store.replace("bad_rows", "b", bad_rows("b", 1), {"n": "2"})
+    past = time.time() - 400 * 86_400
+    for entry in store.path("bad_rows", "_delta_log").iterdir():
+        os.utime(entry, (past, past))
+    store.replace("bad_rows", "b", bad_rows("b", 2), {"n": "3"})
+    table = DeltaTable(str(store.path("bad_rows")))
+    table.create_checkpoint()
+    table.cleanup_metadata()
+    assert [store.facts("bad_rows", part) for part in "ab"] == [{"n": "1"}, {"n": "3"}]
 
 
 def test_a_part_can_become_empty(store):
