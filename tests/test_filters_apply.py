@@ -82,7 +82,8 @@ def test_every_parameter_is_described_has_a_default_and_no_other_is_taken():
 def test_every_signal_starts_with_the_pair_id_and_is_sorted_by_it():
     table = pairs(*[("a", f"q {n}", "yes", "no") for n in range(20)], ("b", "q 1", "yes", "no"))
     rewards = pl.DataFrame(schema={"model": pl.String, "completion_id": pl.String, "reward": pl.Float32})
-    tables = {"pairs": table.lazy(), "rewards": rewards.lazy()}
+    media = pl.LazyFrame(schema={"media_id": pl.String, "phash": pl.String})
+    tables = {"pairs": table.lazy(), "rewards": rewards.lazy(), "media": media}
     for name in KNOWN:
         made = run_signal(name, tables)
         assert made.schema.names == filters.load(name).SIGNAL.names
