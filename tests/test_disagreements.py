@@ -69,7 +69,7 @@ def test_without_the_rule_there_is_nothing_to_show(curated, tmp_path):
     store, _, _ = curated
     (tmp_path / "small.toml").write_text(RECIPE.split("[rules")[0])
     recipe = steps.load_recipe(str(tmp_path / "small.toml"))
-    assert disagreements.examples(store, recipe, steps.plan(store, recipe)) == {}
+    assert disagreements.examples(store, recipe, steps.decided(store, recipe)) == {}
 
 
 @pytest.mark.parametrize("policy", ["drop", "flip"])
@@ -77,7 +77,7 @@ def test_plots_count_pairs_by_weight_and_with_the_label_they_are_published_with(
     store, _, _ = curated
     (tmp_path / "small.toml").write_text(f'{RECIPE}policy = "{policy}"\n')
     recipe = steps.load_recipe(str(tmp_path / "small.toml"))
-    made = steps.plan(store, recipe)
+    made = steps.decided(store, recipe)
     every, left = looks.measures(store, recipe, made)
     (row,) = report.lengths(store, recipe, made)
     for frame, share in ((every.with_columns(weight=1.0), "longer_share"), (left, "longer_share after")):

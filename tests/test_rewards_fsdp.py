@@ -25,7 +25,7 @@ torch.set_num_threads(1)
 CHILD = """
 import json, sys, torch, datasets
 from pathlib import Path
-from accelerate.state import PartialState
+from accelerate.state import GradientState, PartialState
 from accelerate.utils import DistributedType
 from rewards import finetune, launch
 from rewards.train import TrainSettings, train
@@ -53,6 +53,7 @@ try:
     train(*order, progress=False)
 except InterruptedError:
     finetune.RewardTrainer = whole
+    GradientState._reset_state()  # a new process knows of no half-filled step
 done = train(*order, progress=False)
 if launch.first():
     print(json.dumps({"curve": done.curve, "resumed": done.resumed, "spread": sorted(set(spread))}))

@@ -68,5 +68,5 @@ def test_a_hub_that_does_not_answer_is_unavailable(told, monkeypatch):
     error = told("rlaif_v", None)
     assert isinstance(error, Unavailable)
     assert str(error).startswith(
-        "openbmb/RLAIF-V-Dataset: the hub does not answer (ConnectError); give the folder"
+        "openbmb/RLAIF-V-Dataset: the hub does not answer (ConnectError): look at the network, give the folder"
     )
