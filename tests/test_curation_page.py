@@ -13,3 +13,10 @@ def test_tables_and_lines_are_found_by_their_beginnings():
     assert filled == "| set | noise | b |\n|---|---|---|\n| R | none | 0.2 |\n1; few\nRESULT x=1"
     with pytest.raises(KeyError, match="is in no line"):
         page.filled("{{say: nothing like it}}", text)
+
+
+def test_the_page_is_made_of_the_kept_results():
+    template = (page.ROOT / "bench" / "curation_page.md").read_text()
+    made = page.filled(template, page.RESULTS.read_text())
+    assert made == (page.ROOT / "docs" / "curation.md").read_text(), "run python -m bench._curation_page"
+    assert "{{" not in made
