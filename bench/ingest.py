@@ -60,7 +60,7 @@ def _generated(root: Path, name: str, rows: int) -> tuple[Path, float]:
 
 def _ours(root: Path, name: str, folder: Path) -> _measure.Cost:
     with tempfile.TemporaryDirectory(dir=root) as store:
-        return _measure.run([sys.executable, "-m", "bench.ingest", name, str(folder), store])
+        return _measure.run([sys.executable, "-m", "bench._ingest_ours", name, str(folder), store])
 
 
 def _theirs(root: Path, kind: str, folder: Path, processes: int = 1) -> _measure.Cost:
@@ -86,12 +86,5 @@ def _ratios(costs: dict[str, tuple[_measure.Cost, _measure.Cost]], tenfold: _mea
     ]
 
 
-def _read(name: str, folder: str, store: str) -> None:
-    from pairs.store import Store
-    from sources._read import ingest
-
-    ingest(Store(store), name, path=folder)
-
-
 if __name__ == "__main__":
-    _read(*sys.argv[1:]) if len(sys.argv) > 1 else main()
+    main()
