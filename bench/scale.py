@@ -2,7 +2,7 @@
 
 Native rows in the layout of HH-RLHF, some 1.9 KB each, and the demo's LLMBar as the benchmark they must not touch,
 go through the steps of `curate`, each in a process of its own (interpreter start included), once with ROWS rows
-(default 100,000) and once with five times as many. Rewards are left out: what a model costs is `bench.scoring`'s
+(default 20,000) and once with five times as many. Rewards are left out: what a model costs is `bench.scoring`'s
 to say. Memory is the largest resident size of any one process of a step.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import _ingest_native, _measure
 
-ROWS, TIMES = 100_000, 5
+ROWS, TIMES = 20_000, 5
 RULES = ("contamination", "contradictions", "duplicates", "near_duplicates", "length_bias")
 RECIPE = """seed = 17
 splits = {{ validation = 0.01, test = 0.01 }}
