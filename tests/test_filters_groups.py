@@ -212,6 +212,13 @@ def test_names_of_two_sources_are_not_one_name_and_null_is_none():
     )
 
 
+def test_a_group_inside_another_field_or_an_empty_one_is_no_name():
+    table = pairs(("x", "Q one", "yes", "no"), ("x", "Q two", "yes", "no"), ("x", "Q three", "yes", "no"))
+    extra = ['{"seen": {"group": "a"}}', '{"seen": {"group": "a"}}', '{"group":null}']
+    found = run_signal(table.with_columns(extra=pl.Series(extra)))
+    assert len(set(found["group_id"].to_pylist())) == 3
+
+
 def test_names_join_prompts_and_prompts_join_names():
     rows = [
         ("x", "Q one", "1"),
