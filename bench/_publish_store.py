@@ -16,10 +16,9 @@ from pydantic import BaseModel
 from bench._ingest_native import _Words
 from mixtures._plan import Counts, Plan
 from mixtures._recipe import Recipe, load_recipe
-from pairs.schema import PAIRS
 from pairs.shards import PART, part_writer, replace_pairs
 from pairs.store import Store
-from pairs.tables import MEDIA, PLANS, TABLES
+from pairs.tables import MEDIA, PAIRS, PLANS, TABLES
 
 SOURCES = ("one", "two")
 PICTURE_BYTES = 60_000

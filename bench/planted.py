@@ -18,8 +18,9 @@ from bench import _measure
 from filters import _apply
 from filters.contamination import overlap
 from pairs import tables
-from pairs.schema import PAIRS, Pair, canonical_pair
+from pairs.schema import Pair, canonical_pair
 from pairs.store import Store
+from pairs.tables import PAIRS
 from sources._read import ingest
 
 REAL = Path(os.environ.get("PREFMILL_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))

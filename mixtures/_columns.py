@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairs.ids import pair_id
-from pairs.schema import IDS, IMAGE_MARK, MESSAGES, PAIRS, RATINGS
+from pairs.schema import IMAGE_MARK
+from pairs.tables import IDS, MESSAGES, PAIRS, RATINGS
 
 IMAGES = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 # published column -> the column of the pairs table that holds the ids of its pictures

@@ -6,19 +6,17 @@ same `pair_id` wherever they came from, so a completion is scored once and a re-
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
 from pairs.errors import BadRow, SetAside, shown
 from pairs.ids import completion_id_of, framed, framed_text, pair_id, prompt_id_of
-from pairs.values import canonical_json, canonical_ratings, canonical_text, finite, recurring_text
+from pairs.values import canonical_json, canonical_ratings, canonical_text, finite, json_fragment, recurring_text
 
 Message = Mapping[str, str]
-# What the pairs of one native row share: texts as messages, and ids.
-Known = dict[tuple[str, ...], Any]
+# What the pairs of one native row share: texts as messages, ids, and what became of mappings that several hold.
+Known = dict[tuple[Any, ...], Any]
 
 MAX_TURNS = 1_000  # of one conversation
 MAX_MEDIA = 256  # of one pair
@@ -28,44 +26,6 @@ _FRAMED_ROLES = {role: framed((role,)) for role in ROLES}
 MODALITIES = ("text", "image", "multi_image", "video", "audio", "to_image", "to_video")
 LABEL_SOURCES = ("human", "model", "rule", "implicit", "constructed")
 IMAGE_MARK = "<image>"
-
-_string = pa.string()
-MESSAGES = pa.list_(pa.struct([("role", _string), ("content", _string)]))
-# The layout of an Arrow map, spelled out: `datasets` and Polars know no map type.
-RATINGS = pa.list_(pa.struct([("key", _string), ("value", pa.float64())]))
-IDS = pa.list_(_string)
-
-PAIRS = pa.schema(
-    [
-        pa.field("pair_id", _string, nullable=False),
-        pa.field("prompt_id", _string, nullable=False),
-        pa.field("chosen_id", _string, nullable=False),
-        pa.field("rejected_id", _string, nullable=False),
-        pa.field("source", _string, nullable=False),
-        pa.field("source_revision", _string, nullable=False),
-        pa.field("source_split", _string, nullable=False),
-        pa.field("source_row", _string, nullable=False),
-        pa.field("prompt", MESSAGES, nullable=False),
-        pa.field("chosen", MESSAGES, nullable=False),
-        pa.field("rejected", MESSAGES, nullable=False),
-        pa.field("media_ids", IDS, nullable=False),
-        pa.field("chosen_media_ids", IDS, nullable=False),
-        pa.field("rejected_media_ids", IDS, nullable=False),
-        pa.field("modality", _string, nullable=False),
-        pa.field("criterion", _string, nullable=False),
-        pa.field("label_source", _string, nullable=False),
-        pa.field("source_margin", pa.float64()),
-        pa.field("chosen_ratings", RATINGS, nullable=False),
-        pa.field("rejected_ratings", RATINGS, nullable=False),
-        pa.field("rationale", _string),
-        pa.field("reference", _string),
-        pa.field("category", _string),
-        pa.field("language", _string),
-        pa.field("licence", _string, nullable=False),
-        pa.field("role", _string, nullable=False),
-        pa.field("extra", _string),
-    ]
-)
 
 # What the content of a pair decides, in the order of `canonical_values`.
 CONTENT = (
@@ -78,19 +38,6 @@ TWOS = {
     **dict.fromkeys(("prompt", "chosen", "rejected"), ("role", "content")),
     **dict.fromkeys(("chosen_ratings", "rejected_ratings"), ("key", "value")),
 }
-
-BAD_ROWS = pa.schema(
-    [
-        pa.field("source", _string, nullable=False),
-        pa.field("source_split", _string, nullable=False),
-        pa.field("source_row", _string, nullable=False),
-        pa.field("kind", _string, nullable=False),  # "broken" or "set_aside"
-        pa.field("reason", _string, nullable=False),
-        pa.field("detail", _string, nullable=False),
-        # False: other completions of the same native row did become pairs.
-        pa.field("whole_row", pa.bool_(), nullable=False),
-    ]
-)
 
 
 @dataclass(slots=True)
@@ -159,7 +106,7 @@ def _messages(value: object, column: str) -> tuple[list[str], str]:
     if len(value) > MAX_TURNS:
         raise BadRow(f"{column}_too_many_turns", f"{len(value)} turns, at most {MAX_TURNS}")
     parts: list[str] = []
-    texts: list[str] = []
+    text = ""
     for message in value:
         mapping = type(message) is dict or isinstance(message, Mapping)
         if not mapping or (spoken := message.get("role")) not in ROLES:
@@ -169,8 +116,8 @@ def _messages(value: object, column: str) -> tuple[list[str], str]:
             )
         content = canonical_text(message.get("content"), column)
         parts += spoken, content
-        texts += _FRAMED_ROLES[spoken], framed_text(content)
-    return parts, "".join(texts)
+        text += _FRAMED_ROLES[spoken] + framed_text(content)
+    return parts, text
 
 
 def _modality(pair: Pair) -> str:
@@ -238,40 +185,52 @@ def canonical_values(
     if not (prompt[1] or media_ids or any(prompt[3::2])):
         raise BadRow("prompt_empty", "the prompt has neither text nor picture")
     criterion = recurring_text(pair.criterion, "criterion")
-    of_prompt, of_chosen, of_rejected = _ids(
-        prompt_text, chosen_text, rejected_text, (media_ids, chosen_media_ids, rejected_media_ids), known
-    )
+    of_prompt = _id(known, prompt_id_of, prompt_text, tuple(media_ids))
+    of_chosen = _id(known, completion_id_of, of_prompt, chosen_text, tuple(chosen_media_ids))
+    of_rejected = _id(known, completion_id_of, of_prompt, rejected_text, tuple(rejected_media_ids))
     return (
         pair_id(of_prompt, of_chosen, of_rejected, criterion),
         of_prompt, of_chosen, of_rejected, prompt, chosen, rejected,
         media_ids, chosen_media_ids, rejected_media_ids, _modality(pair), criterion,
-        finite(pair.source_margin, "source_margin"),
-        [] if pair.chosen_ratings == {} else canonical_ratings(pair.chosen_ratings, "chosen_ratings"),
-        [] if pair.rejected_ratings == {} else canonical_ratings(pair.rejected_ratings, "rejected_ratings"),
+        None if pair.source_margin is None else finite(pair.source_margin, "source_margin"),
+        _ratings(pair.chosen_ratings, "chosen_ratings", known),
+        _ratings(pair.rejected_ratings, "rejected_ratings", known),
         None if pair.rationale is None else canonical_text(pair.rationale, "rationale") or None,
         None if pair.reference is None else canonical_text(pair.reference, "reference") or None,
         None if pair.category is None else recurring_text(pair.category, "category") or None,
         None if pair.language is None else recurring_text(pair.language, "language") or None,
-        canonical_json(pair.extra) if pair.extra else None,
+        _extra(pair.extra, known) if pair.extra else None,
     )  # fmt: skip
 
 
-def _ids(
-    prompt: str, chosen: str, rejected: str, media_ids: Sequence[Sequence[str]], known: Known | None
-) -> tuple[str, str, str]:
-    """The ids of the prompt and of both completions, all framed."""
+def _id(known: Known | None, make: Callable[..., str], *content: Any) -> str:
+    """`make` of texts and ids; what another pair of the row has had is not hashed again."""
     if known is None:
-        of_prompt = prompt_id_of(prompt, media_ids[0])
-        return (
-            of_prompt,
-            completion_id_of(of_prompt, chosen, media_ids[1]),
-            completion_id_of(of_prompt, rejected, media_ids[2]),
-        )
-    ids: list[str] = []
-    for text, media in zip((prompt, chosen, rejected), media_ids, strict=True):
-        key = (*ids[:1], text, "|", *media)
-        found = known.get(key)
-        if found is None:
-            found = known[key] = completion_id_of(ids[0], text, media) if ids else prompt_id_of(text, media)
-        ids.append(found)
-    return ids[0], ids[1], ids[2]
+        return make(*content)
+    found: str | None = known.get(content)
+    if found is None:
+        found = known[content] = make(*content)
+    return found
+
+
+def _once(known: Known | None, make: Callable[..., Any], value: object, column: str) -> Any:
+    """`make` of a mapping; pairs of one row that hold this very mapping share what it became."""
+    if known is None:
+        return make(value, column)
+    key = make, id(value)
+    if key not in known:
+        known[key] = make(value, column), value  # which lives, and keeps its number, as long as what it became
+    return known[key][0]
+
+
+def _ratings(ratings: Mapping[str, float | None], column: str, known: Known | None) -> Any:
+    return [] if ratings == {} else _once(known, canonical_ratings, ratings, column)
+
+
+def _extra(extra: Mapping[str, Any], known: Known | None) -> str:
+    if known is not None:
+        extra = {
+            key: _once(known, json_fragment, value, key) if type(value) is dict else value
+            for key, value in extra.items()
+        }
+    return canonical_json(extra)

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairs.errors import PrefmillError
-from pairs.schema import PAIRS, Medium
+from pairs.schema import Medium
 from pairs.store import Store, file_hash, settle, sync_folder
-from pairs.tables import MEDIA
+from pairs.tables import MEDIA, PAIRS
 
 if TYPE_CHECKING:
     from deltalake.transaction import AddAction, RemoveAction

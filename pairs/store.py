@@ -14,14 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from pairs.errors import PrefmillError
-from pairs.tables import TABLES
 
-if TYPE_CHECKING:  # neither is imported before it is needed: a reading process never does
+if TYPE_CHECKING:  # none is imported before it is needed: readers start without some, and load others meanwhile
     import polars as pl
+    import pyarrow as pa
     from deltalake import CommitProperties, WriterProperties
 
 DEFAULT_ROOT = ".prefmill"
@@ -51,6 +48,8 @@ class Store:
         `facts` go with the commit (revision, fingerprint, counts) and are read back by `facts`.
         """
         from deltalake import write_deltalake
+
+        from pairs.tables import TABLES
 
         schema, by = _table(table, rows.schema)
         if not self._exists(table):
@@ -89,6 +88,8 @@ class Store:
         """One table, or some parts of it, as a lazy frame. A table not yet written is empty."""
         import polars as pl
 
+        from pairs.tables import TABLES
+
         if not self._exists(table):
             if table not in TABLES:
                 raise PrefmillError(f"{self.path(table)}: no such table yet; run the step that makes it")
@@ -105,7 +106,10 @@ class Store:
         A scan would do, but reads ahead: half a gigabyte of texts.
         """
         import polars as pl
+        import pyarrow.parquet as pq
         from deltalake import DeltaTable
+
+        from pairs.tables import TABLES
 
         by = TABLES[table][1]
         if not self._exists(table):
@@ -175,6 +179,8 @@ class Store:
     def media_groups(self, index: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, pa.Array]]:
         """Rows of the media table (columns `shard, row_group, row` and others) by the row group that holds their
         bytes, with the bytes of that group: `row` says which."""
+        import pyarrow.parquet as pq
+
         for (shard,), places in index.sort("shard", "row_group", "row").group_by("shard", maintain_order=True):
             with pq.ParquetFile(self.path("media_bytes", f"{shard}.parquet")) as file:
                 for (group,), rows in places.group_by("row_group", maintain_order=True):
@@ -208,6 +214,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def _table(table: str, given: pa.Schema) -> tuple[pa.Schema, str]:
+    from pairs.tables import TABLES
+
     if table in TABLES:
         return TABLES[table]
     return given, "mixture"  # a signal table: the filter names its columns
@@ -229,6 +237,8 @@ def _conform(
     rows: pa.Table | pa.RecordBatchReader, schema: pa.Schema, by: str, part: str
 ) -> pa.Table | pa.RecordBatchReader:
     """Rows with exactly the table's columns and types: Delta would cast a wrong type without a word."""
+    import pyarrow as pa
+
     if rows.schema.names != schema.names or any(
         a.type != b.type for a, b in zip(rows.schema, schema, strict=True)
     ):

@@ -4,9 +4,56 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pairs.schema import BAD_ROWS, PAIRS
-
 _string = pa.string()
+MESSAGES = pa.list_(pa.struct([("role", _string), ("content", _string)]))
+# The layout of an Arrow map, spelled out: `datasets` and Polars know no map type.
+RATINGS = pa.list_(pa.struct([("key", _string), ("value", pa.float64())]))
+IDS = pa.list_(_string)
+
+PAIRS = pa.schema(
+    [
+        pa.field("pair_id", _string, nullable=False),
+        pa.field("prompt_id", _string, nullable=False),
+        pa.field("chosen_id", _string, nullable=False),
+        pa.field("rejected_id", _string, nullable=False),
+        pa.field("source", _string, nullable=False),
+        pa.field("source_revision", _string, nullable=False),
+        pa.field("source_split", _string, nullable=False),
+        pa.field("source_row", _string, nullable=False),
+        pa.field("prompt", MESSAGES, nullable=False),
+        pa.field("chosen", MESSAGES, nullable=False),
+        pa.field("rejected", MESSAGES, nullable=False),
+        pa.field("media_ids", IDS, nullable=False),
+        pa.field("chosen_media_ids", IDS, nullable=False),
+        pa.field("rejected_media_ids", IDS, nullable=False),
+        pa.field("modality", _string, nullable=False),
+        pa.field("criterion", _string, nullable=False),
+        pa.field("label_source", _string, nullable=False),
+        pa.field("source_margin", pa.float64()),
+        pa.field("chosen_ratings", RATINGS, nullable=False),
+        pa.field("rejected_ratings", RATINGS, nullable=False),
+        pa.field("rationale", _string),
+        pa.field("reference", _string),
+        pa.field("category", _string),
+        pa.field("language", _string),
+        pa.field("licence", _string, nullable=False),
+        pa.field("role", _string, nullable=False),
+        pa.field("extra", _string),
+    ]
+)
+
+BAD_ROWS = pa.schema(
+    [
+        pa.field("source", _string, nullable=False),
+        pa.field("source_split", _string, nullable=False),
+        pa.field("source_row", _string, nullable=False),
+        pa.field("kind", _string, nullable=False),  # "broken" or "set_aside"
+        pa.field("reason", _string, nullable=False),
+        pa.field("detail", _string, nullable=False),
+        # False: other completions of the same native row did become pairs.
+        pa.field("whole_row", pa.bool_(), nullable=False),
+    ]
+)
 MEDIA = pa.schema(
     [
         pa.field("source", _string, nullable=False),

@@ -8,7 +8,7 @@ import dagster as dg
 
 import sources
 from pairs.errors import PrefmillError
-from pairs.schema import PAIRS
+from pairs.tables import PAIRS
 from pipelines import steps
 from pipelines.failures import failure, one_line_failures
 from pipelines.resources import MixtureFile, StoreResource

@@ -16,8 +16,8 @@ import polars as pl
 import filters
 import sources
 from pairs.errors import PrefmillError
-from pairs.schema import PAIRS
 from pairs.store import Store
+from pairs.tables import PAIRS
 
 Life = dict[str, Any]
 _ID = re.compile(r"[0-9a-f]{1,32}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filters
 from mixtures._ledger import SCHEMA as LEDGER
-from pairs.schema import PAIRS
+from pairs.tables import PAIRS
 
 _HEAD = """# Filters
 

@@ -1,14 +1,15 @@
-"""The books of one ingestion: what became of every native row, and which pairs come again."""
+"""The books of one ingestion and of each unit of its work: what became of every native row."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-
-import numpy as np
+from typing import Any
 
 from pairs.errors import PrefmillError
+
+BROKEN_FREE = 10  # so many broken rows are dirt in a file of any size
 
 
 @dataclass
@@ -54,13 +55,42 @@ class Books:
         return cls(**json.loads(facts["books"]))
 
 
-def first_of_each(ids: np.ndarray) -> np.ndarray:
-    """For every id in order, uint64 `[n, 2]`: whether it is there for the first time. Bool `[n]`."""
-    ordered = np.sort(ids[:, 0])
-    if (ordered[1:] != ordered[:-1]).all():  # as in nearly all sources; a tenth of the time of what follows
-        return np.ones(len(ids), dtype=bool)
-    order = np.lexsort((ids[:, 1], ids[:, 0]))  # stable: the first of equal ids stays first
-    ordered = ids[order]
-    first = np.ones(len(ids), dtype=bool)
-    first[order[1:]] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    return first
+@dataclass
+class Summary:
+    """The counts of one unit; the rows lie in the files of its folder."""
+
+    folder: str
+    rows: int = 0
+    without: int = 0  # rows that became no pair
+    broken: int = 0  # of those, rows that are not what the source promises
+    offered: int = 0  # pairs before repeats are removed
+    files: int = 0
+    stopped: bool = False  # most rows were broken, so the rest was not read
+    asides: dict[str, list[Any]] = field(default_factory=dict)  # reason -> [count, first place and detail]
+    columns: list[str] = field(default_factory=list)  # those that the example does not have
+
+
+class Total(Summary):
+    """The units of one ingestion in order, and their counts."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__("")
+        self.source = source
+        self.units: list[Summary] = []
+
+    def add(self, unit: Summary) -> None:
+        self.rows += unit.rows
+        self.without += unit.without
+        self.broken += unit.broken
+        self.offered += unit.offered
+        self.files += unit.files
+        self.stopped |= unit.stopped
+        self.columns = sorted({*self.columns, *unit.columns})
+        for reason, (count, example) in unit.asides.items():
+            self.asides.setdefault(reason, [0, example])[0] += count
+        self.units.append(unit)
+
+    def worst(self) -> tuple[str, int, str]:
+        """The most frequent finding: its reason, its count, and where it was first seen with what."""
+        reason, (count, example) = max(self.asides.items(), key=lambda item: item[1][0])
+        return reason, count, example

@@ -9,7 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pairs.schema import CONTENT, PAIRS, TWOS
+from pairs.schema import CONTENT, TWOS
+from pairs.tables import PAIRS
 
 # The values of one pair as the converter makes them; the other columns are the same in all rows of a source.
 RECORD = (*CONTENT, "source_split", "source_row", "label_source", "licence")

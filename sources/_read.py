@@ -16,23 +16,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pairs.ids
 import pairs.schema
 import pairs.values
 import sources
 from pairs.errors import SourceChanged
-from pairs.store import Store
-from sources._books import Books
+from pairs.store import Store, sync_file
+from sources._books import BROKEN_FREE, Books, Summary, Total
 from sources._root import Root, find
 from sources._scratch import scratch
-from sources._settle import Gathered
-from sources._shelf import Shelf, find_pictures
 from sources._source import Source
-from sources._spool import Summary
-from sources._units import Piece, may_divide, units, weight
-from sources._work import BROKEN_FREE, Reader, Task
+from sources._units import Piece, Task, may_divide, units, weight
 from sources._workers import Workers
+
+if TYPE_CHECKING:  # imported where it is needed; what loads Arrow, while the reading processes start
+    from sources._shelf import Shelf
 
 BROKEN_LIMIT = 0.01  # share of broken rows above which the source counts as changed
 _WORTH_A_PROCESS = 1.5  # units of work; less is read sooner than a process starts
@@ -60,7 +60,7 @@ def ingest(
     module = sources.load(name)
     source: Source = module.source
     root = find(source, name, store, path, splits)
-    shelf = find_pictures(name, pictures) if pictures else None
+    shelf = _shelf(name, pictures) if pictures else None
     fingerprint = _fingerprint(module, root, limit, shelf)
     known = store.facts("pairs", name)
     if known.get("fingerprint") == fingerprint:
@@ -68,14 +68,17 @@ def ingest(
         books.changed = False
         return books
     started = time.perf_counter()
-    gathered = Gathered(store, Books(name, root.revision, source.licence, size=root.size))
+    total = Total(name)
     with scratch(store.path("scratch"), name) as folder:
         task = Task(name, root.url, root.revision, str(store.root), str(folder), shelf and shelf.url)
         with _progress(name) as progress:
             for unit in _summaries(task, source, root, limit, workers, progress):
-                gathered.add(unit)
-                _refuse_drift(gathered, Path(str(module.__file__)).name)
-        return _finish(gathered, fingerprint, started)
+                total.add(unit)
+                _refuse_drift(total, Path(str(module.__file__)).name)
+                sync_file(Path(unit.folder) / "pairs.parquet")  # here it waits for the disk while others read
+        _refuse_nothing(total)
+        books = Books(name, root.revision, source.licence, size=root.size)
+        return _finish(store, books, total, fingerprint, started)
 
 
 @contextmanager
@@ -90,9 +93,16 @@ def _progress(name: str) -> Iterator[Callable[[int], object]]:
         yield bar.update
 
 
-def _finish(gathered: Gathered, fingerprint: str, started: float) -> Books:
-    books = gathered.books
-    _refuse_nothing(gathered)
+def _shelf(name: str, pictures: str) -> Shelf:
+    from sources._shelf import find_pictures  # with all that opens archives
+
+    return find_pictures(name, pictures)
+
+
+def _finish(store: Store, books: Books, total: Total, fingerprint: str, started: float) -> Books:
+    from sources._settle import Gathered
+
+    gathered = Gathered(store, books, total)
     gathered.settle()
     books.check()
     books.seconds = round(time.perf_counter() - started, 3)
@@ -117,7 +127,7 @@ def _summaries(
         yield from _read_here(task, source, root, files, limit, progress)
         return
     with Workers(task, workers, progress) as processes:
-        import deltalake  # noqa: F401 - needed at the end, loaded while the processes start
+        from sources import _settle  # noqa: F401 - all needed at the end, and loaded while the processes start
 
         large = [two for two in files if may_divide(root, two[1], source.format, source.group_by)]
         divided = dict(zip(large, processes.divide(large), strict=True))
@@ -132,6 +142,8 @@ def _read_here(
     limit: int | None,
     progress: Callable[[int], object],
 ) -> Iterator[Summary]:
+    from sources._work import Reader
+
     reader = Reader(task)
     large = [two for two in files if may_divide(root, two[1], source.format, source.group_by)]
     divided = {two: reader.divide(*two) for two in large} if limit is None else {}
@@ -149,26 +161,25 @@ def _pieces(files: Sequence[tuple[str, str]], divided: dict[tuple[str, str], lis
         yield from divided.get((split, file)) or [Piece(split, file)]
 
 
-def _refuse_drift(gathered: Gathered, file: str) -> None:
+def _refuse_drift(total: Total, file: str) -> None:
     """Many broken rows are a new format, not dirt."""
-    total, name = gathered.total, gathered.books.source
     if total.stopped or total.broken > max(BROKEN_FREE, BROKEN_LIMIT * total.rows):
         reason, count, example = total.worst()
         raise SourceChanged(
-            f"{name}: {total.broken} of {total.rows} rows are broken, over the {BROKEN_LIMIT:.0%} limit; "
+            f"{total.source}: {total.broken} of {total.rows} rows are broken, over the {BROKEN_LIMIT:.0%} limit; "
             f"most often {reason} ({count}), first at {example}; "
             f"if the dataset has a new format, {file} must follow it"
         )
 
 
-def _refuse_nothing(gathered: Gathered) -> None:
-    total, name = gathered.total, gathered.books.source
+def _refuse_nothing(total: Total) -> None:
     if not total.rows:
-        raise SourceChanged(f"{name}: no rows in {total.files} files; nothing was ingested")
+        raise SourceChanged(f"{total.source}: no rows in {total.files} files; nothing was ingested")
     if not total.offered:
         reason, count, example = total.worst()
         raise SourceChanged(
-            f"{name}: none of {total.rows} rows became a pair; most often {reason} ({count}), first at {example}"
+            f"{total.source}: none of {total.rows} rows became a pair; most often {reason} ({count}), "
+            f"first at {example}"
         )
 
 
@@ -198,5 +209,6 @@ def _code(module: ModuleType) -> list[Path]:
             ):
                 waiting.append(sys.modules[name])
     files = {Path(one.__file__) for one in modules.values() if one.__file__}
-    files.add(Path(str(pairs.schema.__file__)).with_name("media.py"))  # which only pictures load
+    # Which only pictures load, and which readers load late.
+    files |= {Path(str(pairs.schema.__file__)).with_name(name) for name in ("media.py", "tables.py")}
     return sorted(files | set(Path(str(sources.__file__)).parent.glob("_*.py")))

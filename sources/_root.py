@@ -7,12 +7,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import fsspec
 
 from pairs.errors import PrefmillError, SourceChanged, Unavailable, shown
-from pairs.store import Store
 from sources._source import Source
+
+if TYPE_CHECKING:
+    from pairs.store import Store
 
 DEMO = "demo://"
 _NAMED = 5  # files and folders that a message names

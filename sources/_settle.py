@@ -10,42 +10,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairs.errors import SetAside
-from pairs.schema import BAD_ROWS
 from pairs.shards import keep_media, part_writer, replace_pairs
-from pairs.store import Store, sync_file
-from sources._books import Books, first_of_each
-from sources._spool import Summary, aside
+from pairs.store import Store
+from pairs.tables import BAD_ROWS
+from sources._books import Books, Total
+from sources._spool import aside
 
 _BATCH = 2_000
 
 
 class Gathered:
-    """Takes the summaries in order; `settle` completes the books, `commit` publishes."""
+    """All units of one ingestion: `settle` completes the books, `commit` publishes."""
 
-    def __init__(self, store: Store, books: Books) -> None:
+    def __init__(self, store: Store, books: Books, total: Total) -> None:
         self.books = books
-        self.total = Summary("")
+        self._total, self._units = total, total.units
         self._store = store
-        self._units: list[Summary] = []
         self._repeats: list[pa.Table] = []
-
-    def add(self, unit: Summary) -> None:
-        total = self.total
-        total.rows += unit.rows
-        total.without += unit.without
-        total.broken += unit.broken
-        total.offered += unit.offered
-        total.files += unit.files
-        total.stopped |= unit.stopped
-        total.columns = sorted({*total.columns, *unit.columns})
-        for reason, (count, example) in unit.asides.items():
-            total.asides.setdefault(reason, [0, example])[0] += count
-        self._units.append(unit)
-        sync_file(Path(unit.folder) / "pairs.parquet")  # here it waits for the disk while others read
 
     def settle(self) -> None:
         """Set aside pairs that the source holds twice, and complete the books."""
-        books, total = self.books, self.total
+        books, total = self.books, self._total
         ids, rows = self._ids_and_rows()
         first = first_of_each(ids)
         with_pairs, offering = np.zeros((2, total.rows), dtype=bool)
@@ -133,3 +118,15 @@ class Gathered:
                 yield from file.iter_batches(batch_size=_BATCH)
         for table in self._repeats:
             yield from table.to_batches()
+
+
+def first_of_each(ids: np.ndarray) -> np.ndarray:
+    """For every id in order, uint64 `[n, 2]`: whether it is there for the first time. Bool `[n]`."""
+    ordered = np.sort(ids[:, 0])
+    if (ordered[1:] != ordered[:-1]).all():  # as in nearly all sources; a tenth of the time of what follows
+        return np.ones(len(ids), dtype=bool)
+    order = np.lexsort((ids[:, 1], ids[:, 0]))  # stable: the first of equal ids stays first
+    ordered = ids[order]
+    first = np.ones(len(ids), dtype=bool)
+    first[order[1:]] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return first

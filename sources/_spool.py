@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,32 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairs.errors import BadRow
-from pairs.schema import BAD_ROWS, Medium
+from pairs.schema import Medium
 from pairs.shards import PART, MediaWriter, part_writer
 from pairs.store import Store
+from pairs.tables import BAD_ROWS
+from sources._books import Summary
 from sources._columns import table
 
 _BATCH = 2_000
-
-
-@dataclass
-class Summary:
-    """The counts of one unit; the rows lie in the files of its folder."""
-
-    folder: str
-    rows: int = 0
-    without: int = 0  # rows that became no pair
-    broken: int = 0  # of those, rows that are not what the source promises
-    offered: int = 0  # pairs before repeats are removed
-    files: int = 0
-    stopped: bool = False  # most rows were broken, so the rest was not read
-    asides: dict[str, list[Any]] = field(default_factory=dict)  # reason -> [count, first place and detail]
-    columns: list[str] = field(default_factory=list)  # those that the example does not have
-
-    def worst(self) -> tuple[str, int, str]:
-        """The most frequent finding: its reason, its count, and where it was first seen with what."""
-        reason, (count, example) = max(self.asides.items(), key=lambda item: item[1][0])
-        return reason, count, example
 
 
 class Spool:

@@ -9,20 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO
 
-import fsspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from pairs.errors import SourceChanged
-from sources._files import MAX_ROW_BYTES
 from sources._root import Root
 
 # A second or two of work: text costs more per byte than pictures do, packed text more still.
 _UNIT_BYTES = {".parquet": 64 << 20, ".gz": 4 << 20, ".zst": 4 << 20}
-_UNIT_BYTES_ELSE = 16 << 20
+UNIT_BYTES_ELSE = 16 << 20
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all units of one ingestion share. All text, so that another process can be told."""
+
+    name: str
+    url: str
+    revision: str
+    store: str
+    scratch: str
+    pictures: str | None = None  # where rows' pictures are looked up instead of beside the files
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Piece:
 
 def weight(file: str, size: int) -> float:
     """A file's work in units."""
-    return size / _UNIT_BYTES.get(PurePosixPath(file).suffix, _UNIT_BYTES_ELSE)
+    return size / _UNIT_BYTES.get(PurePosixPath(file).suffix, UNIT_BYTES_ELSE)
 
 
 def may_divide(root: Root, file: str, format_: str | None, group_by: tuple[str, ...]) -> bool:
@@ -62,40 +68,3 @@ def units(pieces: Iterable[Piece], root: Root) -> Iterator[tuple[Piece, ...]]:
         total += size
     if unit:
         yield tuple(unit)
-
-
-def divide(fs: fsspec.AbstractFileSystem, split: str, file: str) -> list[Piece]:
-    """A large file in pieces. Runs in a reading process: it opens what others wrote."""
-    with fs.open(file, "rb") as opened:
-        try:
-            cuts = list(_groups(opened, file) if file.endswith(".parquet") else _lines(opened))
-        except (pa.ArrowException, OSError, MemoryError) as error:
-            raise SourceChanged(f"{file}: not readable: {str(error).splitlines()[0][:200]}") from None
-    stops: list[int | None] = [start for _, start in cuts[1:]]
-    return [
-        Piece(split, file, first, start, stop) for (first, start), stop in zip(cuts, [*stops, None], strict=True)
-    ]
-
-
-def _groups(opened: IO[bytes], file: str) -> Iterator[tuple[int, int]]:
-    """Row numbers and row groups at which pieces of a Parquet file start."""
-    pieces = max(1, round(weight(file, opened.seek(0, 2))))
-    metadata = pq.ParquetFile(opened).metadata
-    each = -(-metadata.num_row_groups // pieces)
-    first = 0
-    for group in range(metadata.num_row_groups):
-        if group % each == 0:
-            yield first, group
-        first += metadata.row_group(group).num_rows
-
-
-def _lines(opened: IO[bytes]) -> Iterator[tuple[int, int]]:
-    """Row numbers and offsets at which pieces of a file of JSON lines start; blank lines are no rows."""
-    first = offset = 0
-    begun = -_UNIT_BYTES_ELSE
-    while line := opened.readline(MAX_ROW_BYTES):
-        if offset - begun >= _UNIT_BYTES_ELSE:
-            yield first, offset
-            begun = offset
-        first += not line.isspace()
-        offset += len(line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import fsspec
@@ -11,30 +10,19 @@ import fsspec
 import sources
 from pairs.errors import BadRow, SourceChanged
 from pairs.store import Store
+from sources._books import BROKEN_FREE, Summary
 from sources._convert import Converter
+from sources._divide import divide
 from sources._files import grouped, native_rows
 from sources._joins import Joins
 from sources._media import MediaFinder
 from sources._shelf import on_shelf
 from sources._source import Row, Source
-from sources._spool import Spool, Summary
-from sources._units import Piece, divide
+from sources._spool import Spool
+from sources._units import Piece, Task
 
-BROKEN_FREE = 10  # so many broken rows are dirt in a file of any size
 _HEAD = 100  # rows of a file whose columns are compared with the example
 _TOLD = 1_000  # rows between two reports of progress
-
-
-@dataclass(frozen=True)
-class Task:
-    """What all units of one ingestion share. All text, so that another process can be told."""
-
-    name: str
-    url: str
-    revision: str
-    store: str
-    scratch: str
-    pictures: str | None = None  # where rows' pictures are looked up instead of beside the files
 
 
 class Reader:

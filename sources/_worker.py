@@ -27,8 +27,8 @@ def main() -> None:
     pa = _arrow()
     import sources
     from pairs.errors import PrefmillError
-    from sources._units import Piece
-    from sources._work import Reader, Task
+    from sources._units import Piece, Task
+    from sources._work import Reader
 
     pa.set_cpu_count(1)
     # Rows are trees without cycles, thousands at a time: searching them for cycles took a tenth of the time.

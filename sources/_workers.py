@@ -17,9 +17,8 @@ from typing import IO, Any
 import pairs.errors
 import sources
 from pairs.errors import PrefmillError
-from sources._spool import Summary
-from sources._units import Piece
-from sources._work import Task
+from sources._books import Summary
+from sources._units import Piece, Task
 
 _SHOWN = 400  # characters of what a process said before it died
 

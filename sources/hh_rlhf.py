@@ -37,12 +37,11 @@ _ROLES = {"Human": "user", "Assistant": "assistant"}
 
 def pairs(row: Row) -> Iterator[Pair]:
     chosen = _parts(row["chosen"])
-    rejected = _other_reply(row, chosen) or _parts(row["rejected"])
-    if chosen[-2] != "Assistant" or rejected[-2] != "Assistant":
+    rejected = _other_reply(row, chosen)
+    if rejected is None:
+        rejected = _same_prompt(chosen, _parts(row["rejected"]))
+    if chosen[-2] != "Assistant":
         raise SetAside("last_turn_not_the_assistants", "the dialogue ends with the human")
-    if chosen[:-2] != rejected[:-2]:
-        turns = len(chosen) // 2, len(rejected) // 2
-        raise SetAside("prompts_differ", f"{turns[0]} and {turns[1]} turns that differ before the last")
     if chosen[::2] != ["Human", "Assistant"] * (len(chosen) // 4):
         raise SetAside("turns_do_not_alternate", "one side speaks twice in a row")
     folder = row["_file"].partition("/")[0]
@@ -52,22 +51,29 @@ def pairs(row: Row) -> Iterator[Pair]:
             for speaker, text in zip(chosen[:-2:2], chosen[1:-2:2], strict=True)
         ],
         chosen=chosen[-1],
-        rejected=rejected[-1],
+        rejected=rejected,
         criterion="harmlessness" if folder.startswith("harmless") else "helpfulness",
         category=folder,
     )
 
 
-def _other_reply(row: Row, chosen: list[str]) -> list[str] | None:
-    """The parts of `rejected` if, as in nearly all rows, only the last reply differs; else None."""
+def _other_reply(row: Row, chosen: list[str]) -> str | None:
+    """The reply of `rejected` if, as in nearly all rows, the dialogues differ in the last reply only; else None."""
     rejected, reply = row["rejected"], chosen[-1]
-    shared = len(row["chosen"]) - len(reply)
-    if not reply or not isinstance(rejected, str) or rejected[:shared] != row["chosen"][:shared]:
+    shared = row["chosen"][: -len(reply)]
+    if not shared or not isinstance(rejected, str) or not rejected.startswith(shared):
         return None
-    other = rejected[shared:]
-    if _MARKERS[0] in other or _MARKERS[1] in other:
-        return None
-    return [*chosen[:-1], other]
+    other = rejected[len(shared) :]
+    return None if _MARKERS[0] in other or _MARKERS[1] in other else other
+
+
+def _same_prompt(chosen: list[str], rejected: list[str]) -> str:
+    if chosen[-2] != "Assistant" or rejected[-2] != "Assistant":
+        raise SetAside("last_turn_not_the_assistants", "the dialogue ends with the human")
+    if chosen[:-2] != rejected[:-2]:
+        turns = len(chosen) // 2, len(rejected) // 2
+        raise SetAside("prompts_differ", f"{turns[0]} and {turns[1]} turns that differ before the last")
+    return rejected[-1]
 
 
 def _parts(dialogue: str) -> list[str]:

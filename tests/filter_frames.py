@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from pairs.schema import PAIRS, Pair, canonical_pair
+from pairs.schema import Pair, canonical_pair
+from pairs.tables import PAIRS
 
 
 def pairs(*rows, images=()):

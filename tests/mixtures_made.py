@@ -11,9 +11,10 @@ from mixtures._plan import plan
 from mixtures._publish import publish
 from mixtures._recipe import load_recipe
 from pairs.media import check_image, encode_image
-from pairs.schema import PAIRS, Pair, canonical_pair
+from pairs.schema import Pair, canonical_pair
 from pairs.shards import MediaWriter
 from pairs.store import Store
+from pairs.tables import PAIRS
 
 
 class NoRule(BaseModel, extra="forbid"):

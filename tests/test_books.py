@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources._books import first_of_each
+from sources._settle import first_of_each
 
 _HALF = st.integers(0, 3)
 

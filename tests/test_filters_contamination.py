@@ -15,7 +15,8 @@ from filters import _apply
 from filters.contamination import Rule, overlap
 from pairs import tables
 from pairs.errors import BadRow
-from pairs.schema import PAIRS, Pair, canonical_pair
+from pairs.schema import Pair, canonical_pair
+from pairs.tables import PAIRS
 
 QUESTION = "Which three plants would you put on a balcony in Ghent that faces north and gets no rain?"
 RIGHT = (

@@ -12,7 +12,8 @@ from filters._pictures import turned
 from filters.near_images import Rule
 from pairs.errors import PrefmillError
 from pairs.media import encode_image
-from pairs.schema import PAIRS, Pair, canonical_pair
+from pairs.schema import Pair, canonical_pair
+from pairs.tables import PAIRS
 
 # Far from each other; the last digit of a medium's name says how many bits of its picture are changed.
 HASHES = {"a": 0xF0E1D2C3B4A59687, "b": 0x0123456789ABCDEF, "c": 0x5A5AA5A53C3CC3C3, "flat": None}

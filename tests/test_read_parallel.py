@@ -69,7 +69,7 @@ def native(tmp_path):
 def small_units(monkeypatch):
     """Units so small that the little test files make many: in this process, which is where files are divided."""
     monkeypatch.setattr(sources._units, "_UNIT_BYTES", {".parquet": 1 << 20})
-    monkeypatch.setattr(sources._units, "_UNIT_BYTES_ELSE", 20_000)
+    monkeypatch.setattr(sources._units, "UNIT_BYTES_ELSE", 20_000)
 
 
 def state(store):
@@ -125,7 +125,7 @@ def test_pieces_meet_without_gap_or_overlap(tmp_path, native, small_units):
     from fsspec.implementations.local import LocalFileSystem
 
     for name, rows in (("b.parquet", 600), ("0.jsonl", 902)):
-        pieces = sources._units.divide(LocalFileSystem(), "train", str(native / name))
+        pieces = sources._divide.divide(LocalFileSystem(), "train", str(native / name))
         assert len(pieces) > 2
         assert [piece.stop for piece in pieces[:-1]] == [piece.start for piece in pieces[1:]]
         assert pieces[-1].stop is None

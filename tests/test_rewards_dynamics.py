@@ -8,8 +8,9 @@ import pyarrow as pa
 import pytest
 
 from filters import _apply
-from pairs.schema import PAIRS, Pair, canonical_pair
+from pairs.schema import Pair, canonical_pair
 from pairs.store import Store
+from pairs.tables import PAIRS
 from rewards.dynamics import LOOKS, TRAININGS, dynamics
 from rewards.embedded import cross_fit
 from rewards.score import completions, items, score

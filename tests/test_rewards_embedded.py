@@ -12,8 +12,9 @@ import pytest
 
 from pairs.errors import PrefmillError
 from pairs.media import encode_image
-from pairs.schema import PAIRS, Pair, canonical_pair
+from pairs.schema import Pair, canonical_pair
 from pairs.store import file_hash
+from pairs.tables import PAIRS
 from rewards import score as scoring
 from rewards.embedded import cross_fit
 from rewards.evaluate import evaluate

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pairs.errors import BadRow, SetAside
 from pairs.ids import prompt_id
-from pairs.schema import PAIRS, Pair, canonical_pair, canonical_values
+from pairs.schema import Pair, canonical_pair, canonical_values
+from pairs.tables import PAIRS
 from pairs.values import canonical_text, finite
 
 

@@ -13,7 +13,8 @@ import pytest
 import sources
 from pairs.errors import BadRow, SetAside
 from pairs.media import check_image
-from pairs.schema import PAIRS, Pair, canonical_pair
+from pairs.schema import Pair, canonical_pair
+from pairs.tables import PAIRS
 from pairs.values import MAX_CHARS
 from sources._shapes import PIXELS_PNG, Rated, image_bytes, ranked, rating
 

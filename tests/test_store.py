@@ -14,10 +14,9 @@ from deltalake import DeltaTable
 
 from pairs.errors import PrefmillError
 from pairs.media import check_image, encode_image
-from pairs.schema import BAD_ROWS
 from pairs.shards import MediaWriter
 from pairs.store import GROUP_ROWS, file_hash
-from pairs.tables import REWARDS
+from pairs.tables import BAD_ROWS, REWARDS
 
 
 def bad_rows(source, count):

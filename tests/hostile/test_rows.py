@@ -132,8 +132,9 @@ def _drifts(name):
 
 @pytest.mark.parametrize("name", sources.names())
 def test_a_column_renamed_or_gone_stops_the_source_by_name(name):
-    from sources._spool import Summary
-    from sources._work import Reader, Task
+    from sources._books import Summary
+    from sources._units import Task
+    from sources._work import Reader
 
     required = _drifts(name)
     assert required, f"{name}: no column of the example is required"
