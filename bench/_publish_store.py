@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from bench._ingest_native import _Words
 from mixtures._plan import Counts, Plan
 from mixtures._recipe import Recipe, load_recipe
-from pairs.shards import PART, part_writer, replace_pairs
+from pairs.shards import PART, part_writer, replace_part
 from pairs.store import Store
 from pairs.tables import MEDIA, PAIRS, PLANS, TABLES
 
@@ -51,7 +51,7 @@ def make(folder: Path, rows: int, kind: str) -> None:
         with part_writer(file) as writer:
             for batch in _pairs(words, source, rows // 2, np.repeat(media, shared).tolist()):
                 writer.write_batch(batch)
-        replace_pairs(store, source, [file], {"books": "{}"})
+        replace_part(store, "pairs", source, [file], {"books": "{}"})
     _plan(store)
 
 

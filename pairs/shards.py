@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pairs.errors import PrefmillError
 from pairs.schema import Medium
 from pairs.store import Store, file_hash, settle, sync_folder
-from pairs.tables import MEDIA, PAIRS
+from pairs.tables import MEDIA, PAIRS, TABLES
 
 if TYPE_CHECKING:
     from deltalake.transaction import AddAction, RemoveAction
@@ -25,7 +25,7 @@ SHARD_BYTES = 128 << 20
 ROW_GROUP_BYTES = 1 << 20  # one lookup reads one row group
 COMMIT_TRIES = 20
 # What a file of pairs holds: Delta keeps the column that splits a table in the file's path.
-PART = pa.schema([field for field in PAIRS if field.name != "source"])
+PART = PAIRS.remove(PAIRS.get_field_index("source"))
 _REPEATING = ("source_split", "source_revision", "modality", "criterion", "label_source", "licence", "role")
 _SHARD = pa.schema([pa.field("media_id", pa.string()), pa.field("data", pa.binary())])
 
@@ -124,45 +124,50 @@ def keep_media(store: Store, shards: Iterable[Path]) -> None:
     sync_folder(folder)
 
 
-def part_writer(path: Path) -> pq.ParquetWriter:
-    """A writer of one file of pairs, schema `PART`, as `replace_pairs` takes it."""
+def part_writer(path: Path, schema: pa.Schema = PART) -> pq.ParquetWriter:
+    """A writer of one file of rows without the column of the source, as `replace_part` takes it."""
     # Texts hardly repeat: a dictionary of them would be built only to be given up. Ids are hashes: every row group
     # spans all of them, so that no reader could pass one over by its statistics.
     roles = [f"{column}.list.element.role" for column in ("prompt", "chosen", "rejected")]
     return pq.ParquetWriter(
-        path, PART, compression="snappy", use_dictionary=[*_REPEATING, *roles], write_statistics=False,
+        path, schema, compression="snappy", use_dictionary=[*_REPEATING, *roles], write_statistics=False,
         write_page_checksum=True,
     )  # fmt: skip
 
 
-def replace_pairs(store: Store, part: str, files: Sequence[Path], facts: Mapping[str, str]) -> int:
-    """Put finished files of pairs in the place of one source's rows, in one commit; returns the new version.
+def replace_part(
+    store: Store, table: str, part: str, files: Sequence[Path], facts: Mapping[str, str] | None = None
+) -> int:
+    """Put finished files in the place of one source's rows of a table, in one commit; returns the new version.
 
-    The files, of one file system with the store, are moved, not copied. Raises `PrefmillError` when other
-    writers took every one of the version numbers that were tried.
+    The files, of one file system with the store, are moved, not copied: their rows keep their order, which those
+    that Delta writes itself do not. Raises `PrefmillError` when other writers took every one of the version
+    numbers that were tried.
     """
     from deltalake import CommitProperties, DeltaTable
     from deltalake.exceptions import CommitFailedError
 
-    table = store.path("pairs")
-    actions: list[AddAction | RemoveAction] = [_added(file, table / f"source={part}", part) for file in files]
-    commit = CommitProperties(custom_metadata={"part": part, "facts": json.dumps(dict(facts), sort_keys=True)})
+    folder, schema = store.path(table), TABLES[table][0]
+    actions: list[AddAction | RemoveAction] = [_added(file, folder / f"source={part}", part) for file in files]
+    commit = CommitProperties(
+        custom_metadata={"part": part, "facts": json.dumps(dict(facts or {}), sort_keys=True)}
+    )
     for _ in range(COMMIT_TRIES):
         try:
-            if store.version("pairs") < 0:
-                DeltaTable.create(str(table), PAIRS, mode="ignore", partition_by=["source"])
-            DeltaTable(str(table)).create_write_transaction(
-                actions, mode="overwrite", schema=PAIRS, partition_by=["source"],
+            if store.version(table) < 0:
+                DeltaTable.create(str(folder), schema, mode="ignore", partition_by=["source"])
+            DeltaTable(str(folder)).create_write_transaction(
+                actions, mode="overwrite", schema=schema, partition_by=["source"],
                 partition_filters=[("source", "=", part)], commit_properties=commit,
             )  # fmt: skip
         except CommitFailedError:
             continue
-        return store.version("pairs")
-    raise PrefmillError(f"{table}: other writers were faster {COMMIT_TRIES} times; run again")
+        return store.version(table)
+    raise PrefmillError(f"{folder}: other writers were faster {COMMIT_TRIES} times; run again")
 
 
 def _added(file: Path, folder: Path, part: str) -> AddAction:
-    """Move a finished file of pairs into the table's folder; returns what tells Delta of it."""
+    """Move a finished file into the table's folder; returns what tells Delta of it."""
     from deltalake.transaction import AddAction
 
     folder.mkdir(parents=True, exist_ok=True)

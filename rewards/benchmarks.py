@@ -62,6 +62,7 @@ BENCHMARKS: dict[str, Metric] = {
         weights=dict.fromkeys(("Natural", *_ADVERSARIAL), 1.0),
     ),
     "mj_bench": Pairs(without_ties=True),
+    "mj_bench_alignment": Pairs(without_ties=True),
     "rewardmath": OneOfMany(),
 }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairs.errors import SetAside
-from pairs.shards import keep_media, part_writer, replace_pairs
-from pairs.store import Store
-from pairs.tables import BAD_ROWS
+from pairs.shards import keep_media, part_writer, replace_part
+from pairs.store import GROUP_ROWS, Store
+from pairs.tables import BAD_ROWS, TABLES
 from sources._books import Books, Total
 from sources._spool import aside
 
@@ -93,11 +93,21 @@ class Gathered:
         name = self.books.source
         media = self._media()
         self.books.media = media.num_rows
-        self._store.replace("media", name, media, {})
-        bad_rows = pa.RecordBatchReader.from_batches(BAD_ROWS, self._bad_rows())
-        self._store.replace("bad_rows", name, bad_rows, {})
+        replace_part(self._store, "media", name, self._file("media", media.to_batches(GROUP_ROWS)))
+        replace_part(self._store, "bad_rows", name, self._file("bad_rows", self._bad_rows()))
         files = [Path(unit.folder) / "pairs.parquet" for unit in self._units if unit.offered]
-        replace_pairs(self._store, name, files, self.books.to_facts(fingerprint))
+        replace_part(self._store, "pairs", name, files, self.books.to_facts(fingerprint))
+
+    def _file(self, table: str, batches: Iterable[pa.RecordBatch]) -> list[Path]:
+        """The rows of this source in one file; none without rows."""
+        path = Path(self._units[0].folder).parent / f"{table}.parquet"
+        schema = TABLES[table][0]
+        rows = 0
+        with part_writer(path, schema.remove(schema.get_field_index("source"))) as writer:
+            for batch in batches:
+                writer.write_batch(batch.drop_columns(["source"]))
+                rows += batch.num_rows
+        return [path] if rows else []
 
     def _media(self) -> pa.Table:
         """The index of all media, each where it first lay; the shards of those move into the store."""

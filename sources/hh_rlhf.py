@@ -58,7 +58,7 @@ def pairs(row: Row) -> Iterator[Pair]:
 
 
 def _other_reply(row: Row, chosen: list[str]) -> str | None:
-    """The reply of `rejected` if, as in nearly all rows, the dialogues differ in the last reply only; else None."""
+    """The reply of `rejected` if the dialogues differ in the last reply only, as in nearly all rows; else None."""
     rejected, reply = row["rejected"], chosen[-1]
     shared = row["chosen"][: -len(reply)]
     if not shared or not isinstance(rejected, str) or not rejected.startswith(shared):

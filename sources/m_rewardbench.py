@@ -9,8 +9,10 @@ habit, not verified. English text search does not find these prompts: compare by
 
 from collections.abc import Iterator
 
+from pairs.errors import BadRow, shown
 from pairs.schema import Pair
 from sources._source import Row, Source
+from sources.rewardbench import SECTION_OF
 
 source = Source(
     repo="CohereLabsCommunity/multilingual-reward-bench",
@@ -35,16 +37,19 @@ source = Source(
 
 
 def pairs(row: Row) -> Iterator[Pair]:
+    subset = row["source"]
+    if subset not in SECTION_OF:  # the official score would pass over it
+        raise BadRow("subset_not_known", f"source is {shown(subset)}, expected one of {len(SECTION_OF)} names")
     yield Pair(
         prompt=row["prompt"],
         chosen=row["chosen"],
         rejected=row["rejected"],
-        category=row["source"],
+        category=subset,
         language=row["language"],
         extra={
             "id": row["id"],
             "section": row["category"],
-            "subset": row["source"],
+            "subset": subset,
             "chosen_model": row["chosen_model"],
             "rejected_model": row["rejected_model"],
         },

@@ -2,8 +2,8 @@
 
 Some 23,000 rows in one JSON list. https://huggingface.co/datasets/ChrisDing1105/MMIF-23k, Apache-2.0. Read is the
 second version (September 2025). Rejected answers were made without some constraints or without the picture, so
-the sides may differ in compliance alone. Pictures lie in three zip archives and allava.tar, which has to be
-unpacked; how paths in rows begin is not verified.
+the sides may differ in compliance alone. Pictures lie in three zip archives and allava.tar; how paths in rows
+begin is not verified.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ source = Source(
     repo="ChrisDing1105/MMIF-23k",
     revision="d7997b72999195680664e850d75d3fe3e96eaf49",
     files={"train": ("v2/dpo/mmif_23k_4o_qwen2_5.json",)},
-    media=("cc3m.zip", "diversity.zip", "multiui.zip", "allava"),
+    media=("cc3m.zip", "diversity.zip", "multiui.zip", "allava.tar"),
     licence="Apache-2.0",
     label_source="constructed",
     modality="image",

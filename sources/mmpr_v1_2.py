@@ -7,12 +7,14 @@ folder the pictures of a file's rows lie; that the archive agrees with it from `
 `repeat_time` there, which uses some 400,000 rows only, is kept but not applied: sample in the mixture. A row with
 `answer_gt` has right and wrong answers by rule; others are dropout pairs, where rejected copies the first half of
 chosen, or come from older sets. Which files hold which is not verified, nor that rows without a picture exist.
-VL-RewardBench draws on RLAIF-V, as this set does.
+The publishers' loader knows rows about a `video`: they are set aside. VL-RewardBench draws on RLAIF-V, as this set
+does.
 """
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from pairs.errors import SetAside, shown
 from pairs.schema import Pair
 from sources._source import Join, Row, Source
 
@@ -26,7 +28,7 @@ source = Source(
     label_source="constructed",
     modality="image",
     citation="Wang et al. 2024, arXiv:2411.10442",
-    optional=frozenset({"image", "answer_gt", "chosen_meta", "rejected_meta"}),
+    optional=frozenset({"image", "video", "answer_gt", "chosen_meta", "rejected_meta"}),
     example={
         "image": "train/triangle_31.png",
         "question": "<image>\nHow long is the side AB?",
@@ -45,6 +47,8 @@ source = Source(
 
 
 def pairs(row: Row) -> Iterator[Pair]:
+    if row.get("video"):
+        raise SetAside("video_prompt", f"{shown(row['video'])} is a video")
     named = row.get("image") or []
     images = named if isinstance(named, list) else [named]
     meta = row["meta"]

@@ -4,7 +4,7 @@
 Apache-2.0 under the condition not to compete with OpenAI. Rank 1 is the best; the margin is the distance in
 ranks, and equal ranks are ties. The prompt is a dialogue in one string that ends with the open marker of the
 assistant. Ranks are known to depend somewhat on the order shown. Prompts come from HH-RLHF, UltraFeedback,
-LMSYS and others, so they recur elsewhere.
+LMSYS and others, so they recur elsewhere. The card spells the count of answers `num_response`: either is taken.
 """
 
 import re
@@ -22,6 +22,7 @@ source = Source(
     files={"train": ("data/rlaif.parquet",)},
     licence="Apache-2.0, not to compete with OpenAI",
     label_source="model",
+    optional=frozenset({"num_responses", "num_response"}),
     citation="Zhu et al. 2023, Starling-7B",
     example={
         "prompt": "\n\nHuman: Which sea is the saltiest?\n\nAssistant: ",
@@ -43,8 +44,9 @@ _ROLES = {"Human": "user", "Assistant": "assistant"}
 
 def pairs(row: Row) -> Iterator[Pair | SetAside]:
     answers = row["answers"]
-    if len(answers) != row["num_responses"]:
-        raise BadRow("answers_missing", f"{len(answers)} answers, expected {shown(row['num_responses'])}")
+    count = row.get("num_responses", row.get("num_response"))
+    if len(answers) != count:
+        raise BadRow("answers_missing", f"{len(answers)} answers, expected {shown(count)}")
     prompt = _prompt(row["prompt"])
     for found in ranked([_rated(answer) for answer in answers]):
         if isinstance(found, SetAside):

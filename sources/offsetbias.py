@@ -2,7 +2,7 @@
 
 8,504 rows. https://huggingface.co/datasets/NCSOFT/offsetbias, BSD-3-Clause. `label` is 1 or 2, the better
 output. Instructions come from Alpaca, UltraChat, Evol-Instruct and Flan. The authors mean it as a supplement to
-other data; Skywork's 80K holds part of it.
+other data; Skywork's 80K holds part of it. The name of the file is not verified.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from sources._source import Row, Source
 source = Source(
     repo="NCSOFT/offsetbias",
     revision=None,
-    files={"train": ("train.jsonl",)},
+    files={"train": ("train.jsonl", "train.json", "data/train.jsonl", "data/train.json")},
     licence="BSD-3-Clause",
     label_source="constructed",
     citation="Park et al. 2024, arXiv:2407.06551",

@@ -3,7 +3,9 @@
 Some 133,000 rows in six files by kind of task. https://huggingface.co/datasets/PhoenixZ/OmniAlign-V-DPO; the
 card states no licence. Chosen is always the OmniAlign-V answer, rejected the sample of a LLaVA-Next baseline that
 a language model judged worst: style tells the sides apart. No row has been seen: the columns are those of the
-publishers' loader, with `prompt` or `question` and one or several pictures. Unpack images.tar beside the files.
+publishers' loader, with `prompt` or `question` and one or several pictures. Pictures
+are read from images.tar (14 GB), or from a folder `images` beside the files; each reading process passes over the
+headers of the archive once before its first row.
 """
 
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ source = Source(
     repo="PhoenixZ/OmniAlign-V-DPO",
     revision=None,
     files={"train": ("*.jsonl",)},
-    media=("images",),
+    media=("images.tar",),
     licence="not stated",
     label_source="constructed",
     modality="image",

@@ -38,13 +38,13 @@ _SECTIONS = {
     "Safety": "refusals-dangerous refusals-offensive xstest-should-refuse xstest-should-respond donotanswer",
     "Reasoning": "math-prm hep-cpp hep-go hep-java hep-js hep-python hep-rust",
 }
-_SECTION_OF = {subset: section for section, subsets in _SECTIONS.items() for subset in subsets.split()}
+SECTION_OF = {subset: section for section, subsets in _SECTIONS.items() for subset in subsets.split()}
 
 
 def pairs(row: Row) -> Iterator[Pair]:
     subset = row["subset"]
-    if subset not in _SECTION_OF:
-        raise BadRow("subset_not_known", f"subset is {shown(subset)}, expected one of {len(_SECTION_OF)} names")
+    if subset not in SECTION_OF:
+        raise BadRow("subset_not_known", f"subset is {shown(subset)}, expected one of {len(SECTION_OF)} names")
     yield Pair(
         prompt=row["prompt"],
         chosen=row["chosen"],
@@ -52,7 +52,7 @@ def pairs(row: Row) -> Iterator[Pair]:
         category=subset,
         extra={
             "id": row["id"],
-            "section": _SECTION_OF[subset],
+            "section": SECTION_OF[subset],
             "subset": subset,
             "chosen_model": row["chosen_model"],
             "rejected_model": row["rejected_model"],

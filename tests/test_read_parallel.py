@@ -20,7 +20,7 @@ import pytest
 import sources._units
 from pairs.errors import PrefmillError, SourceChanged
 from pairs.media import encode_image
-from pairs.shards import PART, part_writer, replace_pairs
+from pairs.shards import PART, part_writer, replace_part
 from pairs.store import Store
 from sources._read import _code, ingest
 from sources._root import find
@@ -99,6 +99,19 @@ def test_the_number_of_processes_changes_nothing(tmp_path, toy_source, native):
     assert states[0] == states[1] == states[2]
     assert (books.rows, books.pairs, books.media) == (600 + 3 * 902, 600 + 1_900, 300)
     assert books.asides == {"identical_completions": 3, "not_json": 3, "repeated_pair": 800}
+
+
+def test_rows_lie_in_the_order_in_which_they_were_found(tmp_path, toy_source, native):
+    toy_source("toy", TOY % "pass")
+    orders = set()
+    for number in range(6):
+        store = Store(tmp_path / f"store{number}")
+        ingest(store, "toy", path=str(native), workers=0)
+        files = [file for table in ("bad_rows", "media") for file in store.path(table).rglob("*.parquet")]
+        orders.add(str([pq.ParquetFile(file).read().to_pylist() for file in files]))
+    assert len(orders) == 1
+    bad = store.scan("bad_rows").collect()
+    assert bad["reason"].to_list() == ["identical_completions", "not_json"] * 3 + ["repeated_pair"] * 800
 
 
 def test_a_large_file_is_read_in_pieces_as_if_it_were_whole(
@@ -199,7 +212,7 @@ def test_two_sources_taken_in_at_once_both_stay(store, tmp_path):
             path = tmp_path / f"{name}{turn}.parquet"
             with part_writer(path) as writer:
                 writer.write_table(PART.empty_table())
-            replace_pairs(store, name, [path], {"turn": str(turn)})
+            replace_part(store, "pairs", name, [path], {"turn": str(turn)})
 
     threads = [threading.Thread(target=take, args=(name,)) for name in "abcd"]
     for thread in threads:

@@ -125,6 +125,13 @@ def test_mj_bench_counts_near_rewards_as_ties_where_its_definition_says_so():
     assert (found["micro"], found["without ties"]) == (0.2, 0.5)
 
 
+def test_pictures_of_mj_bench_that_score_alike_are_wrong_and_are_left_out_beside():
+    frame = judged((1, 0, {}), (0, 1, {}), (1, 1, {}), (1, 1, {}), category="object")
+    for part in ("mj_bench", "mj_bench_alignment"):
+        found = values(measure(part, frame))
+        assert (found["micro"], found["without ties"]) == (0.25, 0.5)
+
+
 def best_of(rewards, subset="Math", name="1", right=1):
     """A row of RewardBench 2: the first `right` rewards are those of right answers."""
     rows = []

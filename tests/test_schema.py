@@ -72,6 +72,28 @@ def test_pairs_of_one_row_share_what_was_hashed_and_nothing_else():
     assert len(known) == 3 + 3 + 3 + 9
 
 
+def test_what_pairs_of_one_row_hold_alike_is_written_as_if_each_held_its_own():
+    told = {"z": "ü", "a": {"Rationale": None, "10": [1.5]}}
+    rated = {"b": 2, "a": None, "c": 1.0}
+    shared = [Pair("p", "c", r, extra={"y": told, "x": 1}, chosen_ratings=rated) for r in "de"]
+    known = {}
+    for pair in shared:
+        assert canonical_values(pair, [], [], [], known) == canonical_values(pair, [], [], [])
+    broken = Pair("p", "c", "d", extra={"y": {"text": "\ud800"}})
+    for remembered in (known, None):
+        with pytest.raises(BadRow, match="extra_not_json: str is not valid UTF-8"):
+            canonical_values(broken, [], [], [], remembered)
+
+
+def test_a_mapping_made_where_another_lay_is_not_taken_for_it():
+    known = {}
+    for number in range(200):
+        pair = Pair("p", "c", "r", extra={"told": {"number": number}}, chosen_ratings={"a": number})
+        values = canonical_values(pair, [], [], [], known)
+        assert (values[-1], values[13]) == (f'{{"told":{{"number":{number}}}}}', ["a", number])
+        del pair
+
+
 def test_spelling_of_the_same_text_does_not_change_ids():
     plain = canonical(Pair("Café?\nNow", "yes", "no"))
     other = canonical(Pair("Café?\r\nNow  ", "\n\nyes\r\n", "no\t"))

@@ -159,6 +159,10 @@ def test_m_rewardbench_keeps_language_section_and_id():
     assert (pair.category, pair.extra["section"], pair.extra["id"]) == ("llmbar-natural", "Chat Hard", 4711)
 
 
+def test_a_subset_that_no_section_of_m_rewardbench_counts_is_refused():
+    assert refused("m_rewardbench", source="alpacaeval-extra") == "broken subset_not_known"
+
+
 def test_rewardmath_sets_one_right_solution_against_all_wrong_ones():
     right, wrong = example("rewardmath")["rows"]
     rows = [wrong, right, {**wrong, "id": 2, "eval_solution": ["Guess: 15."]}, {**wrong, "id": 3}]

@@ -103,6 +103,7 @@ def test_mmpr_takes_one_picture_several_or_none():
     assert only("mmpr_v1_2", meta={"root": "Geometry"}).images == ["Geometry/train/triangle_31.png"]
     row = example("mmpr_v1_2")
     del row["image"], row["answer_gt"]
+    assert aside("mmpr_v1_2", video="clips/3.mp4") == "set_aside video_prompt"
     (pair,) = made("mmpr_v1_2", row)
     assert (list(pair.images), pair.criterion, pair.label_source) == ([], "overall", "constructed")
     assert (only("mmpr_v1_2").criterion, only("mmpr_v1_2").label_source) == ("correctness", "rule")

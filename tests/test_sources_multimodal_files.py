@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 import zipfile
 from itertools import combinations
 from pathlib import Path
@@ -38,6 +39,18 @@ def _layout(name: str, root: Path) -> None:
         half = len(packed.getvalue()) // 2
         (root / "images.zip_aa").write_bytes(packed.getvalue()[:half])
         (root / "images.zip_ab").write_bytes(packed.getvalue()[half:])
+    elif name in ("omnialign_v_dpo", "mmif_23k"):
+        lines = name == "omnialign_v_dpo"
+        path, packed = ("knowledge.jsonl", "images") if lines else ("v2/dpo/mmif_23k_4o_qwen2_5.json", "allava")
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(json.dumps(row if lines else [row]))
+        picture = row["image"] if lines else row["images"][0].partition("/")[2]
+        with tarfile.open(root / f"{packed}.tar", "w") as archive:
+            member = tarfile.TarInfo(f"{packed}/{picture}")
+            member.size = len(PIXELS_PNG)
+            archive.addfile(member, io.BytesIO(PIXELS_PNG))
+        for place in ("cc3m", "diversity", "multiui"):
+            zipfile.ZipFile(root / f"{place}.zip", "w").close()
     elif name == "imagereward_db":
         folder = root / "images" / "train" / "train_1"
         folder.mkdir(parents=True)
@@ -56,7 +69,7 @@ def _layout(name: str, root: Path) -> None:
 
 
 LAYOUTS = ["mm_rlhf", "mmpr_v1_2", "imagereward_db", "pickapic_v2", "llava_critic_113k", "visionarena_battle"]
-LAYOUTS += ["wildvision_battle", "beavertails_v", "spa_vl"]
+LAYOUTS += ["wildvision_battle", "beavertails_v", "spa_vl", "omnialign_v_dpo", "mmif_23k"]
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -148,6 +148,11 @@ def test_nectar_refuses_other_ranks_and_open_prompts():
         row = seven(1.0, wrong)
         assert aside("nectar", answers=row["answers"], num_responses=2) == "broken rank_not_known"
     assert aside("nectar", num_responses=7) == "broken answers_missing"
+    row = example("nectar")
+    row["num_response"] = row.pop("num_responses")  # as the card spells it
+    assert len(made("nectar", row)) == 3
+    with pytest.raises(BadRow, match="answers_missing"):
+        made("nectar", {**row, "num_response": 4})
     for prompt in ("Which sea?", "\n\nHuman: q\n\nAssistant: said", "\n\nHuman: q", "x\n\nHuman: q\n\nAssistant:"):
         assert aside("nectar", prompt=prompt) == "broken prompt_not_marked"
     twice = "\n\nHuman: q\n\nHuman: r\n\nAssistant:"
@@ -312,7 +317,7 @@ def test_hh_rlhf_reads_the_second_dialogue_as_it_reads_the_first(shared, one, ot
     row = {"chosen": START + "".join(shared + one), "rejected": START + "".join(shared + other)}
     chosen = hh_rlhf._parts(row["chosen"])
     quick = hh_rlhf._other_reply(row, chosen)
-    assert quick is None or quick == hh_rlhf._parts(row["rejected"])
+    assert quick is None or [*chosen[:-1], quick] == hh_rlhf._parts(row["rejected"])
 
 
 def test_hh_rlhf_refuses_a_second_text_without_marks_when_the_first_reply_is_empty():
