@@ -13,7 +13,7 @@ class Hub(ThreadingHTTPServer):
     """`repos`: name -> files by path; `commits`: what was committed, message and paths; `blobs`: large files."""
 
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Answer)
+        super().__init__(("127.0.0.1", 0), Answer)
         self.repos, self.heads, self.commits, self.blobs = {}, {}, [], {}
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -22,7 +22,7 @@ class Hub(ThreadingHTTPServer):
         self.heads[repo] = hashlib.sha1(f"{self.heads.get(repo)}{len(self.commits)}".encode()).hexdigest()
 
 
-class _Answer(BaseHTTPRequestHandler):
+class Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *given):
