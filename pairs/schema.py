@@ -123,7 +123,9 @@ def _messages(value: object, column: str) -> tuple[list[str], str]:
 def _modality(pair: Pair) -> str:
     if pair.chosen_images or pair.rejected_images:
         return "to_image"
-    return ("text", "image", "multi_image")[min(len(pair.images), 2)]
+    if not pair.images:
+        return "text"
+    return "image" if len(pair.images) == 1 else "multi_image"
 
 
 def _marked(prompt: list[str], images: int) -> list[str]:
@@ -185,16 +187,15 @@ def canonical_values(
     if not (prompt[1] or media_ids or any(prompt[3::2])):
         raise BadRow("prompt_empty", "the prompt has neither text nor picture")
     criterion = recurring_text(pair.criterion, "criterion")
-    of_prompt = _id(known, prompt_id_of, prompt_text, tuple(media_ids))
-    of_chosen = _id(known, completion_id_of, of_prompt, chosen_text, tuple(chosen_media_ids))
-    of_rejected = _id(known, completion_id_of, of_prompt, rejected_text, tuple(rejected_media_ids))
+    media = media_ids, chosen_media_ids, rejected_media_ids
+    of_prompt, of_chosen, of_rejected = _ids(prompt_text, chosen_text, rejected_text, media, known)
     return (
         pair_id(of_prompt, of_chosen, of_rejected, criterion),
         of_prompt, of_chosen, of_rejected, prompt, chosen, rejected,
-        media_ids, chosen_media_ids, rejected_media_ids, _modality(pair), criterion,
+        *media, _modality(pair), criterion,
         None if pair.source_margin is None else finite(pair.source_margin, "source_margin"),
-        _ratings(pair.chosen_ratings, "chosen_ratings", known),
-        _ratings(pair.rejected_ratings, "rejected_ratings", known),
+        [] if pair.chosen_ratings == {} else _ratings(pair.chosen_ratings, "chosen_ratings", known),
+        [] if pair.rejected_ratings == {} else _ratings(pair.rejected_ratings, "rejected_ratings", known),
         None if pair.rationale is None else canonical_text(pair.rationale, "rationale") or None,
         None if pair.reference is None else canonical_text(pair.reference, "reference") or None,
         None if pair.category is None else recurring_text(pair.category, "category") or None,
@@ -203,10 +204,27 @@ def canonical_values(
     )  # fmt: skip
 
 
-def _id(known: Known | None, make: Callable[..., str], *content: Any) -> str:
-    """`make` of texts and ids; what another pair of the row has had is not hashed again."""
+def _ids(
+    prompt: str, chosen: str, rejected: str, media: Sequence[Sequence[str]], known: Known | None
+) -> tuple[str, str, str]:
+    """The ids of the prompt and of both completions, all framed."""
     if known is None:
-        return make(*content)
+        of_prompt = prompt_id_of(prompt, media[0])
+        return (
+            of_prompt,
+            completion_id_of(of_prompt, chosen, media[1]),
+            completion_id_of(of_prompt, rejected, media[2]),
+        )
+    of_prompt = _known_id(known, prompt_id_of, prompt, tuple(media[0]))
+    return (
+        of_prompt,
+        _known_id(known, completion_id_of, of_prompt, chosen, tuple(media[1])),
+        _known_id(known, completion_id_of, of_prompt, rejected, tuple(media[2])),
+    )
+
+
+def _known_id(known: Known, make: Callable[..., str], *content: Any) -> str:
+    """`make` of texts and ids; what another pair of the row has had is not hashed again."""
     found: str | None = known.get(content)
     if found is None:
         found = known[content] = make(*content)
@@ -224,7 +242,7 @@ def _once(known: Known | None, make: Callable[..., Any], value: object, column: 
 
 
 def _ratings(ratings: Mapping[str, float | None], column: str, known: Known | None) -> Any:
-    return [] if ratings == {} else _once(known, canonical_ratings, ratings, column)
+    return _once(known, canonical_ratings, ratings, column)
 
 
 def _extra(extra: Mapping[str, Any], known: Known | None) -> str:

@@ -138,12 +138,16 @@ def part_writer(path: Path, schema: pa.Schema = PART) -> pq.ParquetWriter:
 def replace_part(
     store: Store, table: str, part: str, files: Sequence[Path], facts: Mapping[str, str] | None = None
 ) -> int:
-    """Put finished files in the place of one source's rows of a table, in one commit; returns the new version.
+    """Put finished files in the place of one source's rows of a table, in one commit; returns the new version,
+    or -1 where there was no table and no file makes one.
 
     The files, of one file system with the store, are moved, not copied: their rows keep their order, which those
     that Delta writes itself do not. Raises `PrefmillError` when other writers took every one of the version
     numbers that were tried.
     """
+    if not files and store.version(table) < 0:
+        return -1  # nothing takes the place of nothing
+
     from deltalake import CommitProperties, DeltaTable
     from deltalake.exceptions import CommitFailedError
 

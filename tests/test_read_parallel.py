@@ -230,6 +230,12 @@ def test_the_root_can_be_opened_again_by_its_url(store, toy_source, native):
     assert root.size == sum(path.stat().st_size for path in native.iterdir())
 
 
+def test_processes_are_started_before_arrow_and_numpy_load():
+    code = "import sys, pairs.store, sources._read; print({'pyarrow', 'numpy', 'deltalake'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_a_reading_process_starts_without_what_it_does_not_use():
     code = (
         "import sys; from sources._worker import _arrow; pa = _arrow();"
