@@ -194,8 +194,8 @@ def canonical_values(
         of_prompt, of_chosen, of_rejected, prompt, chosen, rejected,
         *media, _modality(pair), criterion,
         None if pair.source_margin is None else finite(pair.source_margin, "source_margin"),
-        [] if pair.chosen_ratings == {} else _ratings(pair.chosen_ratings, "chosen_ratings", known),
-        [] if pair.rejected_ratings == {} else _ratings(pair.rejected_ratings, "rejected_ratings", known),
+        _ratings(pair.chosen_ratings, "chosen_ratings", known),
+        _ratings(pair.rejected_ratings, "rejected_ratings", known),
         None if pair.rationale is None else canonical_text(pair.rationale, "rationale") or None,
         None if pair.reference is None else canonical_text(pair.reference, "reference") or None,
         None if pair.category is None else recurring_text(pair.category, "category") or None,
@@ -231,24 +231,24 @@ def _known_id(known: Known, make: Callable[..., str], *content: Any) -> str:
     return found
 
 
-def _once(known: Known | None, make: Callable[..., Any], value: object, column: str) -> Any:
+def _once(known: Known | None, make: Callable[..., Any], value: object, *column: str) -> Any:
     """`make` of a mapping; pairs of one row that hold this very mapping share what it became."""
     if known is None:
-        return make(value, column)
+        return make(value, *column)
     key = make, id(value)
     if key not in known:
-        known[key] = make(value, column), value  # which lives, and keeps its number, as long as what it became
+        known[key] = make(value, *column), value  # which lives, and keeps its number, as long as what it became
     return known[key][0]
 
 
 def _ratings(ratings: Mapping[str, float | None], column: str, known: Known | None) -> Any:
-    return _once(known, canonical_ratings, ratings, column)
+    return [] if ratings == {} else _once(known, canonical_ratings, ratings, column)
 
 
 def _extra(extra: Mapping[str, Any], known: Known | None) -> str:
     if known is not None:
         extra = {
-            key: _once(known, json_fragment, value, key) if type(value) is dict else value
+            key: _once(known, json_fragment, value) if type(value) is dict else value
             for key, value in extra.items()
         }
     return canonical_json(extra)

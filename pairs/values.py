@@ -70,7 +70,7 @@ def canonical_json(extra: Mapping[str, Any]) -> str:
     return _json(extra).decode()
 
 
-def json_fragment(value: object, _: str) -> orjson.Fragment:
+def json_fragment(value: object) -> orjson.Fragment:
     """A part of what `canonical_json` takes, written once for all that hold it."""
     return orjson.Fragment(_json(value))
 
