@@ -1,8 +1,7 @@
-"""Pictures of published rows: fetched in the order of the store, each put where rows want it."""
+"""Pictures of published rows: each read from where it lies in the store to where a row wants it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +10,10 @@ import pyarrow as pa
 
 from mixtures._columns import EXTENSIONS, IMAGES, PICTURES
 from pairs.errors import PrefmillError
+from pairs.shards import begins, read_media_at
 from pairs.store import Store
+
+_PLACE = ["shard", "row_group", "row"]
 
 
 class Pictures:
@@ -21,12 +23,13 @@ class Pictures:
         self._store = store
         self._space = np.empty(0, np.uint8)
         wanted = media_ids.to_frame()
+        media = store.scan("media").select("media_id", "format", "size", *_PLACE)
+        groups = media.join(wanted.lazy(), on="media_id", how="semi").select(_PLACE[:2]).unique()
+        beside = media.join(groups, on=_PLACE[:2], how="semi").unique(_PLACE).collect(engine="streaming")
         self._index = (
-            store.scan("media")
-            .select("media_id", "format", "size", "shard", "row_group", "row")
-            .join(wanted.lazy(), on="media_id", how="semi")
-            .collect(engine="streaming")
-            .sort("media_id", "shard", "row_group", "row")
+            begins(store, beside)
+            .join(wanted, on="media_id", how="semi")
+            .sort("media_id", *_PLACE)
             .unique("media_id", keep="first", maintain_order=True)
         )
         lost = wanted.join(self._index, on="media_id", how="anti").sort("media_id")
@@ -39,27 +42,27 @@ class Pictures:
     def __len__(self) -> int:
         return self._index.height
 
-    def of(self, groups: Sequence[pa.Table]) -> list[dict[str, pa.StructArray]]:
-        """For each row group, by published column, the pictures of its rows one after another.
+    def of(self, rows: pa.Table) -> dict[str, pa.StructArray]:
+        """By published column the pictures of `rows`, a row group, one after another.
 
         The bytes lie in one buffer that the next call fills anew: getting memory each time would cost most.
         """
-        columns = [rows[name].combine_chunks() for rows in groups for name in PICTURES.values()]
-        ids = [pl.Series("media_id", column.flatten(), pl.String) for column in columns]
+        ids = [
+            pl.Series("media_id", rows[name].combine_chunks().flatten(), pl.String) for name in PICTURES.values()
+        ]
         shown = pl.concat(ids).to_frame().join(self._index, on="media_id", how="left", maintain_order="left")
         ends = np.append(0, shown["size"].cum_sum().to_numpy())
         if ends[-1] > len(self._space):
             self._space = np.empty(ends[-1] * 5 // 4, np.uint8)
-        for places, data in self._store.media_groups(shown.with_columns(start=ends[:-1])):
-            for row, start, size in places.select("row", "start", "size").iter_rows():
+        places = shown.with_columns(start=ends[:-1])
+        read_media_at(self._store, places.filter(pl.col("begin").is_not_null()), self._space)
+        for group, data in self._store.media_groups(places.filter(pl.col("begin").is_null())):
+            for row, start, size in group.select("row", "start", "size").iter_rows():
                 self._space[start : start + size] = np.frombuffer(data[row].as_buffer(), np.uint8)
         paths = shown.select(pl.col("media_id") + "." + pl.col("format").replace_strict(EXTENSIONS)).to_series()
-        bounds = np.cumsum([0, *map(len, ids)]).tolist()
-        values = [self._values(ends[first : last + 1], paths[first:last]) for first, last in pairwise(bounds)]
-        return [
-            dict(zip(PICTURES, values[start : start + len(PICTURES)], strict=True))
-            for start in range(0, len(values), len(PICTURES))
-        ]
+        bounds = pairwise(np.cumsum([0, *map(len, ids)]).tolist())
+        values = [self._values(ends[first : last + 1], paths[first:last]) for first, last in bounds]
+        return dict(zip(PICTURES, values, strict=True))
 
     def _values(self, ends: np.ndarray, paths: pl.Series) -> pa.StructArray:
         """Bytes and path of pictures that lie side by side in the buffer."""

@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,6 @@ from pairs.store import Store, file_hash, settle
 SHARD_BYTES = 256 << 20
 SHARD_ROWS = 100_000
 GROUP_BYTES = 32 << 20  # a row group is what a streaming reader holds
-_AHEAD = 4  # row groups whose pictures are fetched together: each group of the store is read once for them
 # Where pictures are shown so often on average, a row group holds each once, in a dictionary as large as it takes.
 _AGAIN = 1.1
 _DICTIONARY_BYTES = 2 * GROUP_BYTES
@@ -123,9 +122,7 @@ def _write(
         file, columns, compression=compression, use_dictionary=repeating, write_statistics=REPEATING,
         write_page_checksum=True, dictionary_pagesize_limit=_DICTIONARY_BYTES,
     ) as writer:  # fmt: skip
-        groups = _row_groups(pieces)
-        while some := list(islice(groups, 1 if media is None else _AHEAD)):
-            shown = [None] * len(some) if media is None else media.of(some)
-            for rows, pictures in zip(some, shown, strict=True):
-                writer.write_table(published(rows, pictures, columns), row_group_size=rows.num_rows)
+        for rows in _row_groups(pieces):
+            pictures = None if media is None else media.of(rows)
+            writer.write_table(published(rows, pictures, columns), row_group_size=rows.num_rows)
     os.chmod(file, 0o644)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,6 +20,7 @@ from pairs.store import Store, file_hash, settle, sync_folder
 from pairs.tables import MEDIA, PAIRS, TABLES
 
 if TYPE_CHECKING:
+    import polars as pl
     from deltalake.transaction import AddAction, RemoveAction
 
 SHARD_BYTES = 128 << 20
@@ -27,6 +29,8 @@ COMMIT_TRIES = 20
 # What a file of pairs holds: Delta keeps the column that splits a table in the file's path.
 PART = PAIRS.remove(PAIRS.get_field_index("source"))
 _REPEATING = ("source_split", "source_revision", "modality", "criterion", "label_source", "licence", "role")
+_PREFIX = 4  # bytes of the length before a value in a plain page
+_PAGE_ROWS = 1024  # that many values a writer puts in before it looks whether the page is full
 _SHARD = pa.schema([pa.field("media_id", pa.string()), pa.field("data", pa.binary())])
 
 
@@ -113,6 +117,53 @@ class MediaWriter:
         if self._writer is not None and self._path is not None:
             self._writer.close()
             self._path.unlink(missing_ok=True)
+
+
+def begins(store: Store, media: pl.DataFrame) -> pl.DataFrame:
+    """`media` (columns `shard, row_group, row, size` of the media table, all rows of each row group) with `begin`:
+    at which byte of its shard each medium begins, so that one read fetches it and nothing else. Null where that
+    does not follow from the sizes: a row group in several pages, or one that other rows of the table share.
+
+    In a plain page without compression every value lies behind those before it and its own length in 4 bytes;
+    the last one ends with the page, and the page with its row group.
+    """
+    import polars as pl
+
+    footers = []
+    for shard in media["shard"].unique().sort():
+        footer = pq.read_metadata(store.path("media_bytes", f"{shard}.parquet"))
+        for number in range(footer.num_row_groups):
+            group = footer.row_group(number)
+            data = group.column(_SHARD.names.index("data"))
+            footers.append((shard, number, group.num_rows, data.data_page_offset + data.total_compressed_size))
+    columns = {"shard": pl.String, "row_group": pl.Int32, "rows": pl.Int64, "end": pl.Int64}
+    ends = pl.DataFrame(footers, columns, orient="row")
+    group = ["shard", "row_group"]
+    behind = (pl.col("size") + _PREFIX).cum_sum(reverse=True).over(group, order_by="row")
+    one_page = (pl.len().over(group) == pl.col("rows")) & (pl.col("rows") <= _PAGE_ROWS)
+    return (
+        media.join(ends, on=group, how="left")
+        .with_columns(begin=pl.when(one_page).then(pl.col("end") - behind + _PREFIX))
+        .drop("rows", "end")
+    )
+
+
+def read_media_at(store: Store, places: pl.DataFrame, space: np.ndarray) -> None:
+    """Put the bytes of media into `space` (uint8): the `size` bytes from `begin` of `shard` on at `start`.
+
+    Raises `PrefmillError` when a shard does not hold a value of that length there.
+    """
+    length = bytearray(_PREFIX)
+    for (shard,), rows in places.sort("shard", "begin").group_by("shard", maintain_order=True):
+        path = store.path("media_bytes", f"{shard}.parquet")
+        with path.open("rb", buffering=0) as file:
+            for begin, start, size in rows.select("begin", "start", "size").iter_rows():
+                read = os.preadv(file.fileno(), [length, space[start : start + size]], begin - _PREFIX)
+                if read != _PREFIX + size or int.from_bytes(length, "little") != size:
+                    raise PrefmillError(
+                        f"{path}: at byte {begin} lies no medium of {size} bytes, as the table of media says; "
+                        "the store is damaged: ingest its source again"
+                    )
 
 
 def keep_media(store: Store, shards: Iterable[Path]) -> None:
