@@ -158,7 +158,7 @@ def read_media_at(store: Store, places: pl.DataFrame, space: np.ndarray) -> None
         path = store.path("media_bytes", f"{shard}.parquet")
         with path.open("rb", buffering=0) as file:
             for begin, start, size in rows.select("begin", "start", "size").iter_rows():
-                read = os.preadv(file.fileno(), [length, space[start : start + size]], begin - _PREFIX)
+                read = os.preadv(file.fileno(), [length, space[start : start + size].data], begin - _PREFIX)
                 if read != _PREFIX + size or int.from_bytes(length, "little") != size:
                     raise PrefmillError(
                         f"{path}: at byte {begin} lies no medium of {size} bytes, as the table of media says; "
