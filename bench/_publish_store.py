@@ -13,7 +13,6 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel
 
-from bench._ingest_native import _Words
 from mixtures._plan import Counts, Plan
 from mixtures._recipe import Recipe, load_recipe
 from pairs.shards import PART, part_writer, replace_part
@@ -42,6 +41,8 @@ def recipe(folder: Path) -> Recipe:
 
 def make(folder: Path, rows: int, kind: str) -> None:
     """Fill the store at `folder` with `rows` pairs of two sources; `kind` is text, pictures or ranked."""
+    from bench._ingest_native import _Words
+
     store = Store(folder)
     for number, source in enumerate(SOURCES):
         words = _Words(number)
@@ -55,7 +56,7 @@ def make(folder: Path, rows: int, kind: str) -> None:
     _plan(store)
 
 
-def _pairs(words: _Words, source: str, rows: int, media: list[str]) -> Iterator[pa.RecordBatch]:
+def _pairs(words: Any, source: str, rows: int, media: list[str]) -> Iterator[pa.RecordBatch]:
     for start in range(0, rows, _BATCH):
         count = min(rows - start, _BATCH)
         ids = words.rng.bytes(64 * count).hex()
@@ -115,5 +116,7 @@ def plan(store: Store) -> Plan:
     sizes = store.scan("plans", ["bench"]).group_by("source").len().collect().iter_rows()
     books = {name: Counts(candidates=rows, kept=rows, rows=rows) for name, rows in sizes}
     rows = sum(counts.rows for counts in books.values())
-    nothing, ledger = (pl.DataFrame(TABLES[name][0].empty_table()).drop("mixture") for name in ("plans", "ledger"))
+    nothing, ledger = (
+        pl.DataFrame(schema=pl.Schema(TABLES[name][0])).drop("mixture") for name in ("plans", "ledger")
+    )
     return Plan(nothing, ledger, Counts(candidates=rows, kept=rows, rows=rows), books, ("role", "sample"))

@@ -98,7 +98,7 @@ def published(rows: pa.Table, pictures: Mapping[str, pa.StructArray] | None, col
 
 def _list(column: pa.ChunkedArray, type_: pa.ListType) -> pa.ListArray:
     """A column in one piece that begins where its values do."""
-    return pa.concat_arrays(column.cast(type_).chunks or [pa.array([], type_)])
+    return pa.concat_arrays(column.cast(type_).chunks or [pa.nulls(0, type_)])
 
 
 def _swapped(rows: pl.DataFrame) -> pl.DataFrame:
@@ -125,17 +125,18 @@ def _swapped(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _unmarked(prompts: pa.ListArray, ids: pa.ListArray) -> pa.ListArray:
     """Prompts without their picture marks where all lead the first user turn: TRL puts the pictures there."""
-    starts, ends = prompts.offsets.to_numpy()[:-1], prompts.offsets.to_numpy()[1:]
+    offsets = pl.Series(prompts.offsets).to_numpy()
+    starts, ends = offsets[:-1], offsets[1:]
     roles, contents = (prompts.values.field(name) for name in ("role", "content"))
-    users = np.flatnonzero(pc.equal(roles, "user").to_numpy(zero_copy_only=False))
+    users = (pl.Series(roles) == "user").arg_true().to_numpy()
     first = np.append(users, len(roles))[np.searchsorted(users, starts)]
     rows = np.flatnonzero(first < ends)
-    texts = pl.Series(contents.take(pa.array(first[rows])))
+    texts = pl.Series(contents.take(pl.Series(first[rows]).to_arrow()))
     marks = texts.str.extract(f"({_LEADING_MARKS})").str.count_matches(IMAGE_MARK, literal=True).fill_null(0)
-    led = (marks > 0).to_numpy() & (marks.to_numpy() == ids.value_lengths().to_numpy()[rows])
+    led = (marks > 0).to_numpy() & (marks.to_numpy() == pl.Series(ids.value_lengths()).to_numpy()[rows])
     bare = texts.filter(led).str.replace(_LEADING_MARKS, "")
     mask = np.zeros(len(contents), bool)
     mask[first[rows[led]]] = True
-    contents = pc.replace_with_mask(contents, mask, bare.to_arrow().cast(pa.string()))
+    contents = pc.replace_with_mask(contents, pl.Series(mask).to_arrow(), bare.to_arrow().cast(pa.string()))
     messages = pa.StructArray.from_arrays([roles, contents], fields=MESSAGES.value_type.fields)
     return pa.ListArray.from_arrays(prompts.offsets, messages, type=MESSAGES)

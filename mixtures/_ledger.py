@@ -55,6 +55,8 @@ def write_ledger(store: Store, recipe: Recipe, plan: Plan, rows: pl.LazyFrame, f
 
 def _swapped(store: Store, recipe: Recipe, flipped: pl.DataFrame) -> pl.DataFrame:
     """The id that each flipped pair has with its sides exchanged."""
+    if flipped.is_empty():  # every pair would be read to find none
+        return pl.DataFrame(schema=dict.fromkeys((*_KEY, "swapped"), pl.String))
     ids = ("prompt_id", "rejected_id", "chosen_id", "criterion")
     found = (
         store.scan("pairs", list(recipe.sources))

@@ -1,10 +1,12 @@
-"""Where each row of a plan lies in the published dataset, and what the plan says of it, in 45 bytes a row.
+"""Where each row of a plan lies in the published dataset, and what the plan says of it, in 28 bytes a row.
 
 Ids are 32 hex digits: two 64-bit words each here, found in a sorted array. A join would do it too, in a gigabyte
 for each million pairs.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
@@ -50,7 +52,6 @@ class Order:
         ends = np.cumsum(np.bincount((keys >> _SPLIT).astype(np.int64), minlength=len(names))).tolist()
         self.splits = [one for one in zip(names, [0, *ends], ends, strict=False) if one[1] < one[2]]
         self._found = np.zeros(count, dtype=bool)
-        self._groups = np.zeros((count, 2), dtype=np.uint64)
 
     def _note(self, part: slice, batch: pl.DataFrame, count: int) -> None:
         self._first[part], self._second[part] = _words(batch["pair_id"])
@@ -118,14 +119,16 @@ class Order:
         """Note that the pairs of these rows are there."""
         self._found[positions] = True
 
-    def join_groups(self, groups: pl.LazyFrame) -> None:
-        """Note the group of each row. `groups` may name a pair more than once, but in one group."""
+    def groups(self, groups: pl.LazyFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Positions, and the two words of the group of each: uint64 `[positions, 2]`.
+
+        `groups` may name a pair more than once, but in one group. Raises `PrefmillError` when a row has none.
+        """
         self._found[:] = False
         wanted = groups.select("pair_id", "group_id")
         for batch in wanted.collect_batches(chunk_size=_AT_ONCE, maintain_order=False):
             rows, positions = self.find(batch["pair_id"])
-            for place, words in enumerate(_words(batch["group_id"])):
-                self._groups[positions, place] = words[rows]
+            yield positions, np.stack([words[rows] for words in _words(batch["group_id"])], axis=1)
             self.seen(positions)
         self.check("groups")
 
@@ -140,13 +143,9 @@ class Order:
                 "the sources have changed since the plan was made: make it again"
             )
 
-    def columns(self, start: int, end: int) -> dict[str, pa.Array]:
-        """What the plan says of the rows at positions `start` to `end`, and their `group_id`."""
-        digits = self._groups[start:end].astype(">u8").tobytes().hex().encode()
-        ends = np.arange(0, len(digits) + 1, 32, dtype=np.int32)
-        groups = pa.StringArray.from_buffers(end - start, pa.py_buffer(ends), pa.py_buffer(digits))
-        said = {name: pa.array(values[start:end], from_pandas=True) for name, values in self._plan.items()}
-        return {**said, "group_id": groups}
+    def columns(self, positions: np.ndarray) -> dict[str, pl.Series]:
+        """What the plan says of the rows at these positions."""
+        return {name: pl.Series(values[positions], nan_to_null=True) for name, values in self._plan.items()}
 
 
 def _hashes(recipe: Recipe, texts: pl.Series) -> np.ndarray:

@@ -7,7 +7,7 @@ it is read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,18 +21,22 @@ from mixtures._order import Order
 from mixtures._recipe import Recipe
 from pairs.store import Store
 
-FILES = 64  # open scratch files
+FILES = 256  # open scratch files
 FILE_ROWS = 20_000  # of a scratch file, unless that makes more than FILES
 ROW_BYTES = 400  # of ids and names beside the texts
-_BATCH_ROWS = 20_000
+_BATCH_ROWS = 10_000
+_GROUP = np.dtype([("position", "<i4"), ("words", "<u8", 2)])
 
 
 class Scratch:
     """The pairs of a plan's rows in scratch files below `folder`, and what was seen of them on the way."""
 
     def __init__(self, store: Store, recipe: Recipe, order: Order, folder: Path) -> None:
-        """Reads every pair of the mixture once. Raises `PrefmillError` when the store lacks one."""
-        self._folder, self._order = folder, order
+        """Reads every pair of the mixture once. Raises `PrefmillError` when the store lacks one.
+
+        What `order` knows is in the files then, but for groups.
+        """
+        self._folder = folder
         self._rows = max(FILE_ROWS, -(-len(order) // FILES))
         self._held: tuple[int, pa.Table | None] = (-1, None)
         self._sizes: pl.DataFrame | None = None
@@ -46,26 +50,28 @@ class Scratch:
         try:
             for source in recipe.sources:
                 for batch in store.batches("pairs", source, _BATCH_ROWS):
-                    self._add(source, batch)
+                    self._add(order, source, batch)
         finally:
             for writer in self._writers.values():
                 writer.close()
         order.check("pairs")
 
-    def _add(self, source: str, batch: pl.DataFrame) -> None:
-        rows, positions = self._order.find(batch["pair_id"], source)
+    def _add(self, order: Order, source: str, batch: pl.DataFrame) -> None:
+        rows, positions = order.find(batch["pair_id"], source)
         if not len(rows):
             return
-        self._order.seen(positions)
+        order.seen(positions)
         for licence, count in batch["licence"][np.unique(rows)].value_counts().iter_rows():
             self.licences[licence, source] += count
         by_file = np.argsort(positions // self._rows, kind="stable")
         rows, positions = rows[by_file], positions[by_file]
         table = batch.rechunk()[rows].to_arrow()  # of lists in several chunks rows are taken ten times slower
         sizes = _text_bytes(table) + ROW_BYTES + self._media_bytes(table)
-        for place, (_, start, end) in enumerate(self._order.splits):
+        for place, (_, start, end) in enumerate(order.splits):
             self.bytes[place] += int(sizes[(positions >= start) & (positions < end)].sum())
-        table = table.append_column("_position", pa.array(positions)).append_column("_size", pa.array(sizes))
+        more = {"_position": pl.Series(positions), "_size": pl.Series(sizes), **order.columns(positions)}
+        for name, values in more.items():
+            table = table.append_column(name, values.to_arrow())
         files = positions // self._rows
         starts = np.flatnonzero(np.diff(files, prepend=-1))
         for start, end in zip(starts, [*starts[1:], len(files)], strict=True):
@@ -93,6 +99,27 @@ class Scratch:
             found[sized["row"].to_numpy()] = sized["size"].to_numpy()
         return found
 
+    def join_groups(self, groups: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Note the groups of all rows, as `Order.groups` gives them."""
+        for positions, words in groups:
+            lines = np.empty(len(positions), _GROUP)
+            lines["position"], lines["words"] = positions, words
+            lines = lines[np.argsort(positions // self._rows)]
+            files = lines["position"] // self._rows
+            starts = np.flatnonzero(np.diff(files, prepend=-1))
+            for start, end in zip(starts, [*starts[1:], len(files)], strict=True):
+                with (self._folder / f"{files[start]}.groups").open("ab") as file:
+                    file.write(lines[start:end].data)
+
+    def _groups(self, number: int, rows: int) -> pa.Array:
+        """The `group_id` of the rows of a file, in the order of their positions."""
+        lines = np.fromfile(self._folder / f"{number}.groups", _GROUP)
+        words = np.empty((rows, 2), ">u8")
+        words[lines["position"] - number * self._rows] = lines["words"]
+        ends = np.arange(0, 32 * rows + 1, 32, dtype=np.int32)
+        digits = words.tobytes().hex().encode()
+        return pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(digits))
+
     def media_ids(self) -> pl.Series:
         """The pictures of the mixture, each once, in no order."""
         return pl.concat([pl.Series("media_id", [], dtype=pl.String), *self._media]).unique()
@@ -113,10 +140,7 @@ class Scratch:
             with pa.memory_map(str(self._folder / f"{number}.arrow")) as file:
                 table = pa.ipc.open_file(file).read_all()
                 table = table.take(pc.sort_indices(table["_position"])).drop_columns("_position")
-            start = number * self._rows
-            for name, values in self._order.columns(start, start + table.num_rows).items():
-                table = table.append_column(name, values)
-            self._held = (number, table)
+            self._held = (number, table.append_column("group_id", self._groups(number, table.num_rows)))
         table = self._held[1]
         assert table is not None
         return table
@@ -127,9 +151,9 @@ def _text_bytes(table: pa.Table) -> np.ndarray:
     total = np.zeros(table.num_rows, dtype=np.int64)
     for name in ("prompt", "chosen", "rejected"):
         messages = table[name].combine_chunks()
-        content = pc.struct_field(messages.values, "content")
-        lengths = np.append(0, np.cumsum(pc.binary_length(content).fill_null(0).to_numpy(zero_copy_only=False)))
-        total += np.diff(lengths[messages.offsets.to_numpy()])
+        content = pl.Series(messages.values.field("content"))
+        lengths = np.append(0, content.str.len_bytes().fill_null(0).cum_sum().to_numpy())
+        total += np.diff(lengths[pl.Series(messages.offsets).to_numpy()])
     for name in ("rationale", "reference", "extra"):
-        total += pc.binary_length(table[name]).fill_null(0).to_numpy()
+        total += pl.Series(table[name]).str.len_bytes().fill_null(0).to_numpy()
     return total

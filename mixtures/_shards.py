@@ -1,7 +1,7 @@
 """Writes the rows of a plan into Parquet shards: the same bytes for the same plan, in memory that stays flat.
 
-45 bytes of each row and the ids of media are held. Texts go through scratch files, so that those of one
-file and one row group are in memory at a time; media bytes are fetched for one row group at a time.
+28 bytes of each row are held until its text is in a scratch file, then the ids of media alone. The texts of one
+scratch file and one row group are in memory at a time; media bytes are fetched for one row group at a time.
 """
 
 from __future__ import annotations
@@ -64,16 +64,18 @@ def write_shards(
     pairs = store.scan("pairs", list(recipe.sources)).filter(pl.col("modality") != "text")
     order = Order(recipe, rows, pairs.select("pair_id", "prompt_id"))
     scratch = Scratch(store, recipe, order, scratch_folder)
-    order.join_groups(groups)
+    scratch.join_groups(order.groups(groups))
     pictures = [name for name in PICTURES if name in scratch.pictures]
     if {"chosen_images", "rejected_images"} & set(pictures):
         pictures = [*({"images"} & set(pictures)), "chosen_images", "rejected_images"]
     columns = schema(pictures, soft_label=order.has("soft_label"), weight=order.has("weight"))
+    splits = order.splits
+    del order  # it is in the files: nothing that grows with the rows is held while they are written
     media = Pictures(store, scratch.media_ids()) if pictures else None
     again = media is not None and scratch.shown > _AGAIN * len(media)
     repeating = [*REPEATING, *PICTURE_BYTES] if again else REPEATING
     shards = []
-    for (split, start, end), size in zip(order.splits, scratch.bytes, strict=True):
+    for (split, start, end), size in zip(splits, scratch.bytes, strict=True):
         edges = _edges(end - start, size)
         for place, (first, behind) in enumerate(pairwise(edges)):
             temporary = data / f".{split}-{place}.tmp"
@@ -97,7 +99,7 @@ def _row_groups(pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
     held: list[pa.Table] = []
     before = group = 0
     for piece in pieces:
-        sizes = piece["_size"].to_numpy()
+        sizes = pl.Series(piece["_size"]).to_numpy()
         starts = before + np.cumsum(sizes) - sizes
         before += int(sizes.sum())
         numbers = starts // GROUP_BYTES

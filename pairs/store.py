@@ -93,7 +93,7 @@ class Store:
         if not self._exists(table):
             if table not in TABLES:
                 raise PrefmillError(f"{self.path(table)}: no such table yet; run the step that makes it")
-            return pl.LazyFrame(schema=pl.from_arrow(TABLES[table][0].empty_table()).schema)  # type: ignore[union-attr]
+            return pl.LazyFrame(schema=pl.Schema(TABLES[table][0]))
         frame = pl.scan_delta(str(self.path(table)))
         if parts is not None:
             by = TABLES[table][1] if table in TABLES else "mixture"
