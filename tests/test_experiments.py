@@ -13,7 +13,7 @@ import pytest
 
 from pairs.errors import RecipeError
 from pairs.store import Store
-from pipelines import ablate, notes, searching, steps
+from pipelines import ablate, notes, outcomes, searching, steps
 
 SOURCE = """
 from pairs.schema import Pair
@@ -119,6 +119,27 @@ def test_the_search_writes_a_recipe_that_runs(tmp_path, mine):
     assert pngs == ["mine_predicted.png", "mine_source_table.png", "mine_weights.png"]
     assert searching.features(store, recipe).scored == 0
     assert not searching.search(store, recipe)["changed"]
+    runs(tmp_path, store, proposed, weights)
+
+
+def runs(tmp_path, store, proposed, weights):
+    """The proposal is curated, published, loaded with the shares it asks for, and trained."""
+    from datasets import load_dataset
+
+    for name in proposed.sources:
+        assert not steps.ingest(store, proposed, name).changed
+    for name in ("groups", *proposed.rules):
+        steps.signal(store, proposed, name)
+    assert not any(steps.check_plan(store, proposed, steps.plan(store, proposed)).values())
+    published = outcomes.publish(store, proposed)
+    rows = load_dataset(str(published.root), proposed.name, cache_dir=str(tmp_path / "cache"))
+    assert {split: len(rows[split]) for split in rows} == dict(published.rows)
+    sources = rows["train"]["source"]
+    shares = {name: sources.count(name) / len(sources) for name in set(sources)}
+    assert shares == pytest.approx(weights, abs=0.02)
+    assert outcomes.train(store, proposed)["rows"] == len(sources)
+    (judged,) = outcomes.evaluate(store, proposed)["benchmarks"]
+    assert judged["figures"][judged["headline"]][0] > 0.8, "the benchmark that the search trusted"
 
 
 def test_a_bilevel_search_writes_its_recipe_and_draws_its_path(tmp_path, mine):
