@@ -119,13 +119,18 @@ def test_the_search_writes_a_recipe_that_runs(tmp_path, mine):
     assert pngs == ["mine_predicted.png", "mine_source_table.png", "mine_weights.png"]
     assert searching.features(store, recipe).scored == 0
     assert not searching.search(store, recipe)["changed"]
-    runs(tmp_path, store, proposed, weights)
+    runs(tmp_path, store, proposed)
+    both = tmp_path / "both.toml"  # the same with a proposal whose shares no mixture without weights would have
+    shares = [{"sound": 0.3, "plain": 0.7}.get(name, 0.0) for name in found["sources"]]
+    both.write_text(searching.recipe_text(recipe, {**found, "proposal": shares}))
+    runs(tmp_path, store, steps.load_recipe(str(both)))
 
 
-def runs(tmp_path, store, proposed, weights):
+def runs(tmp_path, store, proposed):
     """The proposal is curated, published, loaded with the shares it asks for, and trained."""
     from datasets import load_dataset
 
+    weights = {name: given.weight for name, given in proposed.sources.items() if given.weight}
     for name in proposed.sources:
         assert not steps.ingest(store, proposed, name).changed
     for name in ("groups", *proposed.rules):
