@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,10 +148,11 @@ def train(store: Store, recipe: Recipe) -> dict[str, Any]:
     if out.is_dir() and known.get("made_from") == made_from:
         return {**known, "changed": False}
     seen = sys.stderr.isatty()
-    done = run(str(published_root(store, recipe)), recipe.name, out, recipe.train, progress=seen)  # type: ignore[arg-type]
+    done = run(str(published_root(store, recipe)), recipe.name, out, recipe.train, store=store, progress=seen)  # type: ignore[arg-type]
     facts = {"made_from": made_from, "version": found[0], "rows": done.rows, "left_out": done.left_out,
              "seconds": round(done.seconds, 3), "curve": done.curve, "resumed": done.resumed,
-             "apart": done.apart, "path": str(done.path)}  # fmt: skip
+             "apart": done.apart, "path": str(done.path),
+             "features": asdict(done.features) if done.features else None}  # fmt: skip
     notes.write(store, "trained", recipe.name, facts)
     return {**facts, "changed": True}
 

@@ -8,6 +8,8 @@ from pipelines.curate import GPU
 from pipelines.failures import one_line_failures
 from pipelines.resources import MixtureFile, StoreResource
 
+_FEATURES = ("cached", "scored", "unscored")  # of a frozen backbone; see `rewards.score.ScoreBooks`
+
 
 @dg.asset(deps=["published"], group_name="training", kinds={"pytorch"}, pool=GPU)
 def reward_model(
@@ -31,6 +33,7 @@ def reward_model(
             "trained now": done["changed"],
             "resumed from step": done.get("resumed", 0),
             **({"prompts computed twice": done["apart"]} if done.get("apart") else {}),
+            **{f"completions {name}": done["features"][name] for name in _FEATURES if done.get("features")},
             "path": dg.MetadataValue.path(done["path"]),
             "plots": dg.MetadataValue.md(looks.as_markdown(looks.training_plots(done["curve"]))),
         }

@@ -30,7 +30,7 @@ class Batch(Protocol):
         ...
 
     def judge(self, encoded: dict[str, Tensor]) -> Tensor:
-        """Rewards [rows], from the tensors on the model's device."""
+        """Rewards [rows], or states [rows, width], from the tensors on the model's device."""
         ...
 
     def halves(self) -> list[Any]:
@@ -38,11 +38,13 @@ class Batch(Protocol):
         ...
 
 
-def judge(batches: Iterable[Batch], count: int, device: Any) -> np.ndarray:
-    """Rewards of `count` items, float32 [count]. Raises `PrefmillError` when one alone needs too much memory."""
+def judge(batches: Iterable[Batch], out: np.ndarray, device: Any) -> np.ndarray:
+    """Fill and return `out`: rewards of items, float32 [items], or their states, float32 [items, width].
+
+    Raises `PrefmillError` when one item alone needs too much memory.
+    """
     import torch
 
-    out = np.zeros(count, np.float32)
     with torch.no_grad():
         for batch, encoded in _ahead(batches):
             for part, rewards in _fitting(batch, encoded, device):

@@ -97,35 +97,40 @@ def finetune(
     training goes on from the newest one. Left out are the pairs of which one side does not fit into `max_length`
     tokens. Returns what was done and the number of published pairs.
     """
-    _check(settings)
+    check(settings)
     if not progress:
         logging.disable_progress_bar()  # of reading and writing weights
     set_seed(settings.seed)
     model, encoder = _fresh(settings)
-    apart = _apart(model, settings)
+    why = apart(model.backbone, settings)
     shown: Any = Stream(rows, encoder, settings.seed) if settings.streaming else Rows(fitting(rows, encoder))
     ids, count = checkpoints.content(columns)
     fits = count if settings.streaming else len(shown)
     if not fits:
-        raise PrefmillError(
-            f"none of {count} pairs fits {settings.backbone}: raise max_length ({settings.max_length}), "
-            "or train on the config `text` if the backbone sees no pictures"
-        )
+        raise no_pair_fits(count, settings)
     made_from = {"rows": ids, **settings.model_dump(mode="json", exclude={"save_steps", "report_to"})}
-    args = _arguments(checkpoints.folder(out, made_from), settings, fits, progress)
+    args = arguments(checkpoints.folder(out, made_from), settings, fits, progress)
     scale = scales(columns if settings.streaming else shown.rows)
     trainer = RewardTrainer(
         model=_adapted(model, settings), args=args, train_dataset=shown, centre=settings.centre,
-        data_collator=_collator(encoder, scale, settings, args.world_size, None if apart else model.backbone),
+        data_collator=_collator(encoder, scale, settings, args.world_size, None if why else model.backbone),
     )  # fmt: skip
-    _keep_events(trainer, out)
+    keep_events(trainer, out)
     done = _run(trainer, fitting(held, encoder) if held is not None and len(held) else None)
     _save(trainer, encoder, work)
     left_out = shown.left_out if settings.streaming else count - fits
-    return done._replace(left_out=left_out, apart=apart), count
+    return done._replace(left_out=left_out, apart=why), count
 
 
-def _keep_events(trainer: RewardTrainer, out: Path) -> None:
+def no_pair_fits(count: int, settings: TrainSettings) -> PrefmillError:
+    """The error of a training in which no pair can be shown to the backbone."""
+    return PrefmillError(
+        f"none of {count} pairs fits {settings.backbone}: raise max_length ({settings.max_length}), "
+        "or train on the config `text` if the backbone sees no pictures"
+    )
+
+
+def keep_events(trainer: RewardTrainer, out: Path) -> None:
     """TensorBoard's files would go with the checkpoints that they lie among."""
     for callback in trainer.callback_handler.callbacks:
         if isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
@@ -143,7 +148,8 @@ def _run(trainer: RewardTrainer, held: Dataset | None) -> Trained:
     return Trained(trainer.curve, held_out, 0, start.step)
 
 
-def _check(settings: TrainSettings) -> None:
+def check(settings: TrainSettings) -> None:
+    """Raise `PrefmillError` for settings that this machine cannot follow."""
     missing = set(settings.report_to) - set(get_available_reporting_integrations())
     if missing:
         raise PrefmillError(
@@ -166,10 +172,7 @@ def _fresh(settings: TrainSettings) -> tuple[PrefmillRewardModel, Encoder]:
         settings.backbone, backbone.config, revision=settings.revision, max_length=settings.max_length,
         max_pixels=settings.max_pixels,
     )  # fmt: skip
-    model = PrefmillRewardModel.on_backbone(
-        backbone, head_hidden=settings.head_hidden, head_layers=settings.head_layers,
-        head_activation=settings.head_activation, max_tokens=settings.max_length, max_pixels=settings.max_pixels,
-    )  # fmt: skip
+    model = headed(backbone, settings)
     if settings.freeze_vision:
         language = {id(weight) for weight in backbone.get_decoder().parameters()}
         for weight in backbone.parameters():
@@ -177,11 +180,19 @@ def _fresh(settings: TrainSettings) -> tuple[PrefmillRewardModel, Encoder]:
     return model, encoder
 
 
-def _apart(model: PrefmillRewardModel, settings: TrainSettings) -> str:
+def headed(backbone: PreTrainedModel, settings: TrainSettings) -> PrefmillRewardModel:
+    """A backbone under a head not yet trained."""
+    return PrefmillRewardModel.on_backbone(
+        backbone, head_hidden=settings.head_hidden, head_layers=settings.head_layers,
+        head_activation=settings.head_activation, max_tokens=settings.max_length, max_pixels=settings.max_pixels,
+    )  # fmt: skip
+
+
+def apart(backbone: PreTrainedModel, settings: TrainSettings) -> str:
     """Why the two sides of a pair do not share a sequence; empty where they do."""
     if settings.share_prompts is False:
         return "share_prompts is false"
-    reason = why_not(model.backbone)
+    reason = why_not(backbone)
     if reason and settings.share_prompts:
         raise PrefmillError(f"share_prompts is true, but {settings.backbone} cannot: {reason}; take it out")
     return reason or ""
@@ -217,7 +228,8 @@ def _save(trainer: RewardTrainer, encoder: Encoder, work: Path) -> None:
     encoder.save(work)
 
 
-def _arguments(folder: Path, settings: TrainSettings, pairs: int, progress: bool) -> TrainingArguments:
+def arguments(folder: Path, settings: TrainSettings, pairs: int, progress: bool) -> TrainingArguments:
+    """The Trainer's arguments for so many pairs; checkpoints go into `folder`."""
     batch = settings.batch_size or 128
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     micro = max(1, min(settings.micro_batch_size, batch // processes))

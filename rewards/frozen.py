@@ -7,8 +7,9 @@ backbone gives its last hidden state at the last real token.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -19,11 +20,12 @@ from pairs.store import Store
 from pairs.tables import FEATURES
 from rewards.features import DENSE_WIDTH, VERSION, features
 from rewards.interface import Item
-from rewards.score import ScoreBooks, chunk_items
+from rewards.score import BATCH, CHUNK, KEEP_EVERY, ScoreBooks, chunk_items
 from rewards.sentences import MINILM, minilm
 
 EMBEDDED = "embedded"
-_CHUNK = 1 << 23  # numbers per commit, 32 MB: what an interrupted run loses at most
+_CHUNK = 1 << 23  # numbers per commit at most, 32 MB
+_BATCH = BATCH  # completions that go through the extractor together
 
 
 class Extractor(Protocol):
@@ -58,82 +60,90 @@ class EmbeddedStates:
         return features(items).dense
 
 
-class BackboneStates:
-    """The last hidden state of a transformers backbone, or of the backbone of a model trained here."""
-
-    def __init__(self, path: str, max_length: int = 4096) -> None:
-        import torch
-        from transformers import AutoModel
-
-        import rewards.vision  # noqa: F401  registers our model with transformers
-        from rewards.collate import Encoder
-        from rewards.sequence import dtype_and_device, fingerprint_of
-
-        dtype, device = dtype_and_device()
-        model = AutoModel.from_pretrained(path, dtype=dtype, use_safetensors=True, trust_remote_code=False)
-        backbone = getattr(model, "backbone", model).to(device).eval()
-        self.encoder = Encoder.load(
-            path, backbone.config, revision=None, max_length=max_length, max_pixels=768 * 28 * 28
-        )
-        self.fingerprint = f"frozen-{fingerprint_of(path, model, self.encoder)}"
-        self.width = int(backbone.config.get_text_config().hidden_size)
-        self._backbone, self._no_grad = backbone, torch.no_grad
-
-    def fits(self, items: Sequence[Item]) -> np.ndarray:
-        lengths = self.encoder.lengths(items)
-        return (lengths > 0) & (lengths <= self.encoder.max_length)
-
-    def states(self, items: Sequence[Item]) -> np.ndarray:
-        from rewards.collate import budget_batches
-        from rewards.sequence import TOKEN_BUDGET
-        from rewards.vision import last_real
-
-        out = np.zeros((len(items), self.width), np.float32)
-        with self._no_grad():
-            for rows in budget_batches(self.encoder.lengths(items), TOKEN_BUDGET):
-                batch: dict[str, Any] = self.encoder.encode([items[row] for row in rows])
-                batch = {name: value.to(self._backbone.device) for name, value in batch.items()}
-                states = self._backbone(**batch, use_cache=False).last_hidden_state
-                out[rows] = last_real(states, batch["attention_mask"]).float().cpu().numpy()
-        return out
-
-
 def load_extractor(name: str) -> Extractor:
     """The extractor "embedded" or "minilm", or the backbone in a folder or of the hub by id."""
     if name == MINILM:
         return minilm()
-    return EmbeddedStates() if name == EMBEDDED else BackboneStates(name)
+    if name == EMBEDDED:
+        return EmbeddedStates()
+    from rewards.backbone_states import BackboneStates
+
+    return BackboneStates(name)
 
 
 def extract(store: Store, extractor: Extractor, wanted: pl.LazyFrame, *, progress: bool = True) -> ScoreBooks:
-    """Compute the states of completions (`wanted`: as from `score.completions_of`) that the table lacks.
+    """Compute the states of completions (`wanted`: as from `score.completions_of`) that the table lacks; see
+    `keep`."""
 
-    Appends to the table `features` chunk by chunk, so that a run that was stopped goes on where it stood.
-    Raises `PrefmillError` for a state that holds no finite number, naming the completion.
+    def read(todo: pl.DataFrame) -> Iterator[list[Item]]:
+        for start in range(0, len(todo), CHUNK):
+            yield from chunk_items(store, wanted, todo.slice(start, CHUNK))
+
+    ids = wanted.select("prompt_id", "completion_id").collect()
+    return keep(store, extractor, ids, read, progress=progress)
+
+
+def keep(
+    store: Store,
+    extractor: Extractor,
+    ids: pl.DataFrame,
+    read: Callable[[pl.DataFrame], Iterator[list[Item]]],
+    *,
+    progress: bool = True,
+) -> ScoreBooks:
+    """Compute the states of completions that the table `features` lacks. `ids` has `prompt_id, completion_id`,
+    each completion once; `read` gives the items of some of its rows, in their order.
+
+    Appends bit by bit, so that a run that was stopped goes on where it stood, and with the same batches: its
+    states are those of an unbroken run. Raises `PrefmillError` for a state that holds no finite number, naming
+    the completion.
     """
     from tqdm import tqdm
 
-    ids = wanted.select("prompt_id", "completion_id").collect()
     have = store.scan("features", [extractor.fingerprint]).select("completion_id").collect()
     todo = ids.join(have, on="completion_id", how="anti").sort("prompt_id", "completion_id")
-    size, done = max(1, _CHUNK // extractor.width), 0
+    unread, waiting = 0, list[Item]()
     with tqdm(total=len(todo), desc="features", unit=" completions", disable=not progress or not len(todo)) as bar:
-        for start in range(0, len(todo), size):
-            kept: list[str] = []
-            parts = [np.zeros((0, extractor.width), np.float32)]
-            for items in chunk_items(store, wanted, todo.slice(start, size)):
-                fitting = [item for item, fit in zip(items, extractor.fits(items), strict=True) if fit]
-                kept += [item.completion_id for item in fitting]
-                parts += [extractor.states(fitting)] if fitting else []
-                bar.update(len(items))
-            _append(store, extractor.fingerprint, kept, np.concatenate(parts))
-            done += len(kept)
-    return ScoreBooks(extractor.fingerprint, len(ids) - len(todo), done, len(todo) - done)
+        kept = _Kept(store, extractor)
+        for items in read(todo):
+            fits = extractor.fits(items)
+            waiting += [item for item, fit in zip(items, fits, strict=True) if fit]
+            unread += int((~fits).sum())
+            while len(waiting) >= _BATCH:
+                kept.add(waiting[:_BATCH])
+                del waiting[:_BATCH]
+            bar.update(len(items))
+        kept.add(waiting)
+        kept.commit()
+    return ScoreBooks(extractor.fingerprint, len(ids) - len(todo), kept.rows, unread)
+
+
+class _Kept:
+    """States on their way into the table."""
+
+    def __init__(self, store: Store, extractor: Extractor) -> None:
+        self.rows = 0
+        self._store, self._extractor = store, extractor
+        self._ids: list[str] = []
+        self._states: list[np.ndarray] = []
+        self._since = time.monotonic()
+
+    def add(self, items: list[Item]) -> None:
+        """Compute the states of a batch. Only whole batches are committed: a later run begins with the next."""
+        if items:
+            self._ids += [item.completion_id for item in items]
+            self._states.append(self._extractor.states(items))
+        if len(self._ids) * self._extractor.width >= _CHUNK or time.monotonic() - self._since > KEEP_EVERY:
+            self.commit()
+
+    def commit(self) -> None:
+        if self._ids:
+            _append(self._store, self._extractor.fingerprint, self._ids, np.concatenate(self._states))
+            self.rows += len(self._ids)
+        self._ids, self._states, self._since = [], [], time.monotonic()
 
 
 def _append(store: Store, fingerprint: str, ids: list[str], states: np.ndarray) -> None:
-    if not ids:
-        return
     wrong = np.flatnonzero(~np.isfinite(states).all(axis=1))
     if len(wrong):
         raise PrefmillError(

@@ -37,7 +37,7 @@ _HASHED = (
 @dataclass(frozen=True)
 class Trunk:
     """A model read at its last token: `body` gives the states of tokens, `head` maps states [rows, width] to
-    rewards [rows], float32. Called with an encoded batch it gives the rewards [rows]."""
+    rewards [rows], float32, or to what else is wanted of each row. Called with an encoded batch it gives these."""
 
     body: PreTrainedModel
     head: Callable[[Tensor], Tensor]
@@ -79,7 +79,7 @@ class TransformersModel:
 
     def rewards(self, items: Sequence[Item]) -> np.ndarray:
         self.model.eval()
-        return judge(self.batches(items), len(items), self.model.device)
+        return judge(self.batches(items), np.zeros(len(items), np.float32), self.model.device)
 
     def batches(self, items: Sequence[Item]) -> list[Forest | Rows]:
         """The items in the batches that `rewards` runs, the longest sequences first."""

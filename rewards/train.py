@@ -7,7 +7,7 @@ import shutil
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pydantic
@@ -20,8 +20,12 @@ from rewards.fit import HeadSettings, PairRows, fit
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from pairs.store import Store
+    from rewards.score import ScoreBooks
+
 EMBEDDED = "embedded"
 _BATCH = 512
+_OF_BACKBONES = ("lora_rank", "streaming", "processes", "fsdp", "activation_checkpointing", "save_steps")
 
 
 class TrainSettings(pydantic.BaseModel, extra="forbid"):
@@ -29,14 +33,14 @@ class TrainSettings(pydantic.BaseModel, extra="forbid"):
 
     backbone: str = Field(EMBEDDED, description='"embedded", or a path or hub id of a transformers model')
     revision: str | None = Field(None, description="hub revision of the backbone; pin a commit")
-    learning_rate: float | None = Field(None, gt=0, description="default: 1e-3 embedded, 3e-6 a backbone")
+    learning_rate: float | None = Field(None, gt=0, description="default: 3e-6 a backbone, 1e-3 a head alone")
     batch_size: int | None = Field(None, gt=0, description="pairs per step; default: 128")
     micro_batch_size: int = Field(4, gt=0, description="pairs per device and forward; the rest is accumulated")
-    epochs: float | None = Field(None, gt=0, description="default: at most 20 embedded, 1 a backbone")
+    epochs: float | None = Field(None, gt=0, description="default: 1 a backbone, at most 20 a head alone")
     head_hidden: int | None = Field(None, gt=0, description="default: 32 embedded, the backbone's width otherwise")
     head_layers: int = Field(2, ge=1, le=8, description="of a head on a backbone")
     head_activation: str = Field("silu", pattern="^(silu|tanh|relu|gelu|none)$", description="between its layers")
-    weight_decay: float | None = Field(None, ge=0, description="default: 1 embedded, 0 a backbone")
+    weight_decay: float | None = Field(None, ge=0, description="default: 0 a backbone, 1 a head alone")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the rate rises")
     max_length: int = Field(4096, gt=0, description="tokens; a longer pair is left out and counted")
     max_pairs: int = Field(
@@ -59,6 +63,9 @@ class TrainSettings(pydantic.BaseModel, extra="forbid"):
     length_normalised: bool = Field(False, description="the loss sees reward / log(tokens of the completion + 1)")
     lora_rank: int | None = Field(None, gt=0, description="train adapters of this rank (peft) and merge them")
     lora_alpha: float = Field(32, gt=0, description="adapters count by lora_alpha / lora_rank")
+    freeze_backbone: bool = Field(
+        False, description="train the head alone, on the backbone's last hidden states, computed once and kept"
+    )
     freeze_vision: bool = Field(False, description="leave the vision tower and its projector as they are")
     streaming: bool = Field(False, description="read rows while training, for mixtures larger than the disk")
     save_steps: int | None = Field(
@@ -68,6 +75,20 @@ class TrainSettings(pydantic.BaseModel, extra="forbid"):
     fsdp: bool = Field(False, description="spread weights and optimizer over the GPUs")
     report_to: list[str] = Field([], description='e.g. ["tensorboard"], ["wandb"]: integrations of transformers')
     seed: int = 17
+
+    @pydantic.model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.freeze_backbone and self.backbone == EMBEDDED:
+            raise ValueError(
+                "freeze_backbone needs a transformers backbone; the embedded model trains a head alone"
+            )
+        fields = type(self).model_fields
+        moot = [name for name in _OF_BACKBONES if getattr(self, name) != fields[name].default]
+        if self.freeze_backbone and moot:
+            raise ValueError(
+                f"freeze_backbone trains a head in one process, without the backbone: take out {', '.join(moot)}"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +103,9 @@ class TrainResult:
     held_out: list[float]  # validation loss per epoch, where there is a validation split
     resumed: int = 0  # the step of the checkpoint that it went on from; 0 when from the start
     apart: str = ""  # why the two sides of a pair were two sequences; empty where they shared one
+    features: ScoreBooks | None = (
+        None  # of a frozen backbone: completions whose states were kept, computed, too long
+    )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -96,15 +120,25 @@ class Trained(NamedTuple):
     left_out: int
     resumed: int = 0
     apart: str = ""
+    features: ScoreBooks | None = None
 
 
-def train(dataset: str, config: str, out: Path, settings: TrainSettings, *, progress: bool = True) -> TrainResult:
+def train(
+    dataset: str,
+    config: str,
+    out: Path,
+    settings: TrainSettings,
+    *,
+    store: Store | None = None,
+    progress: bool = True,
+) -> TrainResult:
     """Train on the split "train" of a published dataset and put the model at `out`, whole or not at all.
 
     Honours the columns `soft_label` and `weight` where they are published. A split "validation" stops the
-    embedded head early. A model already at `out` is replaced once the new one is complete. A backbone's training
-    leaves checkpoints beside `out` until it is complete: one that was killed goes on from the newest of them when
-    it is called again with the same rows and settings.
+    training of a head alone early. A model already at `out` is replaced once the new one is complete. A backbone's
+    training leaves checkpoints beside `out` until it is complete: one that was killed goes on from the newest of
+    them when it is called again with the same rows and settings. The states of a frozen backbone are kept in
+    `store`, by default `.features` beside `out`, for all trainings on that backbone.
     """
     from rewards import launch
 
@@ -120,6 +154,12 @@ def train(dataset: str, config: str, out: Path, settings: TrainSettings, *, prog
     try:
         if settings.backbone == EMBEDDED:
             done, count = Trained(*_train_embedded(rows, held, work, settings, progress)), len(rows)
+        elif settings.freeze_backbone:
+            from pairs.store import Store
+            from rewards.frozen_training import train_frozen
+
+            kept = store or Store(out.parent / ".features")
+            done, count = train_frozen(rows, held, work, out, settings, kept, progress)
         else:
             from rewards.finetune import finetune
 
@@ -132,8 +172,9 @@ def train(dataset: str, config: str, out: Path, settings: TrainSettings, *, prog
         shutil.rmtree(work, ignore_errors=True)
     seconds = time.perf_counter() - begun
     return TrainResult(
-        out, count - done.left_out, done.left_out, seconds, done.curve, done.held_out, done.resumed, done.apart
-    )
+        out, count - done.left_out, done.left_out, seconds, done.curve, done.held_out, done.resumed, done.apart,
+        done.features,
+    )  # fmt: skip
 
 
 def _read(dataset: str, config: str, settings: TrainSettings) -> tuple[Any, Any, Dataset | None]:

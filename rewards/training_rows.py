@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import torch
 
 from pairs.errors import PrefmillError
-from rewards.interface import Item
+from rewards.interface import Item, Messages
 from rewards.published import items, row_batches
 from rewards.trees import LONGEST, Tree, encode
 
@@ -135,14 +135,7 @@ class Collator:
         chosen, rejected = items(rows)
         shown = chosen + rejected
         # The columns of the loss come first: the Trainer takes the number of examples from the first tensor.
-        batch = {
-            "soft": _tensor([_or_one(row.get("soft_label")) for row in rows]),
-            "weight": _tensor([_or_one(row.get("weight")) for row in rows]) / self.scale.weight,
-        }
-        if self.ahead:
-            batch["ahead"] = _tensor([self._ahead(row) for row in rows])
-        if self.lengths:
-            batch["lengths"] = _tensor([self._tokens(item) for item in shown])
+        batch = self.told(rows)
         if self.witness is not None and not any(item.images or item.completion_images for item in shown):
             shown.append(self.witness)
         if self.shares is None:
@@ -152,12 +145,26 @@ class Collator:
         order = torch.tensor([row for tree in trees for row in tree.rows]).argsort()
         return {**batch, **encoded, "ends": encoded["ends"][order]}
 
+    def told(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """What of a batch is for the loss; of the texts only `lengths` needs those of both sides."""
+        batch = {
+            "soft": _tensor([_or_one(row.get("soft_label")) for row in rows]),
+            "weight": _tensor([_or_one(row.get("weight")) for row in rows]) / self.scale.weight,
+        }
+        if self.ahead:
+            batch["ahead"] = _tensor([self._ahead(row) for row in rows])
+        if self.lengths:
+            batch["lengths"] = _tensor(
+                [self._tokens(row[side]) for side in ("chosen", "rejected") for row in rows]
+            )
+        return batch
+
     def _ahead(self, row: dict[str, Any]) -> float:
         given, scale = row.get("source_margin"), self.scale.margins.get(row.get("source", ""))
         return self.ahead * given / scale if given is not None and scale else 0.0
 
-    def _tokens(self, item: Item) -> int:
-        texts = [turn["content"] for turn in item.completion]
+    def _tokens(self, completion: Messages) -> int:
+        texts = [turn["content"] for turn in completion]
         return max(1, sum(map(len, self.encoder.tokenizer(texts, add_special_tokens=False)["input_ids"])))
 
 

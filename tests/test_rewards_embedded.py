@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -38,7 +39,8 @@ def row(index, prompt, chosen, rejected, images=(), group=None, source="toy"):
     """One published row."""
     ids = canonical_pair(
         Pair(prompt, chosen, rejected, images=list(images)),
-        media_ids=[str(hash_) for hash_ in map(len, images)], chosen_media_ids=[], rejected_media_ids=[],
+        media_ids=[hashlib.sha256(data).hexdigest() for data in images],
+        chosen_media_ids=[], rejected_media_ids=[],
     )  # fmt: skip
     made = {name: ids[name] for name in ("pair_id", "prompt_id", "chosen_id", "rejected_id", "chosen", "rejected")}
     return {

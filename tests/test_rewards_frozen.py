@@ -46,6 +46,7 @@ class Stopped(frozen.EmbeddedStates):
 
 def test_a_second_run_computes_nothing_and_a_stopped_one_goes_on(store, pairs, monkeypatch):
     monkeypatch.setattr(frozen, "_CHUNK", 20 * DENSE_WIDTH)
+    monkeypatch.setattr(frozen, "_BATCH", 20)
     wanted = completions_of(pairs)
     with pytest.raises(KeyboardInterrupt):
         frozen.extract(store, Stopped(), wanted, progress=False)
