@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -159,8 +160,11 @@ def train(store: Store, recipe: Recipe) -> dict[str, Any]:
 
 def evaluate(store: Store, recipe: Recipe) -> dict[str, Any]:
     """Judge the held-out split of the published dataset with the trained model (test, else validation), and the
-    recipe's benchmarks by their official rules."""
+    recipe's benchmarks by their official rules. Done again when the model, a benchmark, its rule or the code of
+    the measures has changed."""
     from pipelines import benchmarks
+    from rewards import evaluate as measures
+    from rewards.benchmarks import rule_key
     from rewards.load import load_reward_model
 
     trained = notes.read(store, "trained", recipe.name)
@@ -168,7 +172,12 @@ def evaluate(store: Store, recipe: Recipe) -> dict[str, Any]:
         raise RecipeError(f"{recipe.name}: no trained model yet; run the asset `reward_model` first")
     known = notes.read(store, "evaluated", recipe.name)
     held = {name: store.facts("pairs", name)["fingerprint"] for name in benchmarks.names(store, recipe)}
-    made_from = {**trained["made_from"], "benchmarks": held}
+    made_from = {
+        **trained["made_from"],
+        "benchmarks": held,
+        "rules": {name: rule_key(name) for name in held},
+        "code": hashlib.blake2b(inspect.getsource(measures).encode(), digest_size=8).hexdigest(),
+    }
     if known.get("made_from") == made_from:
         return known
     model = load_reward_model(trained["path"])

@@ -6,12 +6,15 @@ strictly more reward, over all pairs and by category.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+import hashlib
+import inspect
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import polars as pl
 
 from pairs.errors import PrefmillError
+from rewards import _cells, _metric_rewardbench_2, _metrics
 from rewards._cells import measured
 from rewards._metric_rewardbench_2 import RewardBench2
 from rewards._metrics import Groups, Metric, OneOfMany, Pairs, Styles, noted
@@ -90,6 +93,16 @@ class BenchmarkResult:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return asdict(self)
+
+
+def rule_key(benchmark: str) -> str:
+    """Hash of all that a benchmark's figures follow from beside the rewards, hex: the fields of its definition and
+    the code of the metrics. Figures with another key are to be measured again."""
+    metric = BENCHMARKS.get(benchmark, Pairs())
+    definition = [f"{field.name} = {getattr(metric, field.name)}" for field in fields(metric)]  # type: ignore[arg-type]
+    code = [inspect.getsource(part) for part in (_cells, _metrics, _metric_rewardbench_2, measure, _part)]
+    text = "\n".join([type(metric).__name__, *definition, *code])
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def measure(benchmark: str, pairs: pl.DataFrame, *, seed: int = 17, judge: bool = False) -> BenchmarkResult:

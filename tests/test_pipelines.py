@@ -145,6 +145,23 @@ def test_benchmarks_are_measured_by_their_rules_and_never_trained_on(demo):
 
 
 @pytest.mark.slow
+def test_a_benchmark_is_measured_again_when_its_rule_has_changed(demo, monkeypatch):
+    from rewards.benchmarks import BENCHMARKS
+
+    _, store, recipe = demo
+    before = outcomes.evaluate(store, recipe)
+    with monkeypatch.context() as patch:
+        patch.setitem(BENCHMARKS, "llmbar", replace(BENCHMARKS["llmbar"], headline="micro", averages=("micro",)))
+        changed = outcomes.evaluate(store, recipe)
+        assert changed["benchmarks"][1]["headline"] == "micro"
+        file = notes.path(store, "evaluated", "demo")
+        written = file.stat().st_mtime_ns
+        assert outcomes.evaluate(store, recipe)["benchmarks"][1]["headline"] == "micro"
+        assert file.stat().st_mtime_ns == written, "the same rule is not measured twice"
+    assert json.loads(json.dumps(outcomes.evaluate(store, recipe))) == before
+
+
+@pytest.mark.slow
 def test_mixtures_compare_in_a_table_and_a_plot(demo, tmp_path):
     _, store, recipe = demo
     real = replace(recipe, train=recipe.train.model_copy(update={"backbone": "Qwen/Qwen2.5-VL-7B-Instruct"}))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,7 +16,7 @@ import pytest
 
 from pairs.errors import PrefmillError
 from rewards._cells import Cells
-from rewards.benchmarks import _SECTIONS, _TRANSLATED, _WEIGHTS, BENCHMARKS, measure
+from rewards.benchmarks import _SECTIONS, _TRANSLATED, _WEIGHTS, BENCHMARKS, measure, rule_key
 from sources._read import ingest
 
 
@@ -368,3 +372,32 @@ def test_real_benchmarks_have_the_sizes_their_metrics_expect(store, real_data):
     by_length = with_rewards(store, "rm_bench", lambda row, side: float(len(row[side][0]["content"])))
     levels = values(measure("rm_bench", by_length))
     assert levels["easy"] > levels["normal"] > levels["hard"], "length alone falls for style"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"headline": "macro"}, {"ties": "half"}, {"tie_within": 0.1}, {"weights": {"a": 2.0}}, {"per": "language"},
+     {"by": pl.col("language")}, {"parts": pl.col("language")}],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_a_changed_definition_has_another_key(change, monkeypatch):
+    before = {name: rule_key(name) for name in BENCHMARKS}
+    assert len(set(before.values())) == len(before)
+    monkeypatch.setitem(BENCHMARKS, "mj_bench", replace(BENCHMARKS["mj_bench"], **change))
+    assert {name for name in BENCHMARKS if rule_key(name) != before[name]} == {"mj_bench"}
+
+
+def test_changed_code_of_the_metrics_gives_other_keys(tmp_path):
+    root = Path(__file__).parent.parent
+    for room in ("rewards", "pairs"):
+        shutil.copytree(root / room, tmp_path / room)
+    told = "from rewards.benchmarks import rule_key; print(rule_key('mj_bench'))"
+    keys = []
+    for change in ("", "# another line\n"):
+        with (tmp_path / "rewards" / "_cells.py").open("a") as file:
+            file.write(change)
+        done = subprocess.run(
+            [sys.executable, "-c", told], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        keys.append(done.stdout.strip())
+    assert keys[0] == rule_key("mj_bench") != keys[1]
