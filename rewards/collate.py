@@ -3,7 +3,8 @@ because a model matches pictures to marks by order alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +54,18 @@ class Encoder:
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
-        if not hasattr(config, "vision_config"):
-            return cls(tokenizer, None, max_length, max_pixels)
-        processor = load_processor(path, config, revision=revision, tokenizer=tokenizer)
-        return cls(tokenizer, processor, max_length, max_pixels)
+        processor = None
+        if hasattr(config, "vision_config"):
+            processor = load_processor(path, config, revision=revision, tokenizer=tokenizer)
+        made = cls(tokenizer, processor, max_length, max_pixels)
+        made._loaded = partial(
+            cls.load, path, config, revision=revision, max_length=max_length, max_pixels=max_pixels
+        )
+        return made
+
+    def __reduce__(self) -> tuple[Callable[[], Encoder], tuple[()]]:
+        """Another process loads it anew: the processor is of a class made here."""
+        return self._loaded, ()
 
     def save(self, folder: Path) -> None:
         self.tokenizer.save_pretrained(folder)

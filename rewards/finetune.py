@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
-from transformers.integrations import TensorBoardCallback, get_available_reporting_integrations
+from transformers import AutoModel, PrinterCallback, Trainer, TrainerCallback, set_seed
+from transformers.integrations import TensorBoardCallback
 from transformers.utils import logging
 
 from pairs.errors import PrefmillError
 from rewards import checkpoints
+from rewards.arguments import arguments, check, workers
 from rewards.collate import Encoder
 from rewards.head import bradley_terry
 from rewards.train import Trained
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from rewards.train import TrainSettings
-
-_LOGS = 200  # points of the loss curve, at most
-_SAVES = 10  # checkpoints of a training, unless the settings say otherwise
 
 
 class _Start(TrainerCallback):
@@ -108,8 +105,9 @@ def finetune(
     fits = count if settings.streaming else len(shown)
     if not fits:
         raise no_pair_fits(count, settings)
-    made_from = {"rows": ids, **settings.model_dump(mode="json", exclude={"save_steps", "report_to"})}
-    args = arguments(checkpoints.folder(out, made_from), settings, fits, progress)
+    made_from = {"rows": ids, **settings.model_dump(mode="json", exclude={"save_steps", "report_to", "workers"})}
+    folder = checkpoints.folder(out, made_from)
+    args = arguments(folder, settings, fits, progress, workers(settings, encoder))
     scale = scales(columns if settings.streaming else shown.rows)
     trainer = RewardTrainer(
         model=_adapted(model, settings), args=args, train_dataset=shown, centre=settings.centre,
@@ -146,20 +144,6 @@ def _run(trainer: RewardTrainer, held: Dataset | None) -> Trained:
     trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     held_out = [float(trainer.evaluate(Rows(held))["eval_loss"])] if held is not None and len(held) else []
     return Trained(trainer.curve, held_out, 0, start.step)
-
-
-def check(settings: TrainSettings) -> None:
-    """Raise `PrefmillError` for settings that this machine cannot follow."""
-    missing = set(settings.report_to) - set(get_available_reporting_integrations())
-    if missing:
-        raise PrefmillError(
-            f"report_to names {', '.join(sorted(missing))}, which is no integration of transformers or not "
-            "installed; install the package of that name, or take it out"
-        )
-    if settings.fsdp and not torch.cuda.is_available():  # accelerate would train without it, and not say so
-        raise PrefmillError("fsdp is set, but there is no GPU to spread weights over; take it out")
-    if settings.fsdp and settings.lora_rank is not None:
-        raise PrefmillError("fsdp and lora_rank are both set: adapters are merged whole; take one of them out")
 
 
 def _fresh(settings: TrainSettings) -> tuple[PrefmillRewardModel, Encoder]:
@@ -226,46 +210,3 @@ def _save(trainer: RewardTrainer, encoder: Encoder, work: Path) -> None:
         state = model.state_dict()
     model.save_pretrained(work, state_dict=state)
     encoder.save(work)
-
-
-def arguments(folder: Path, settings: TrainSettings, pairs: int, progress: bool) -> TrainingArguments:
-    """The Trainer's arguments for so many pairs; checkpoints go into `folder`."""
-    batch = settings.batch_size or 128
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    micro = max(1, min(settings.micro_batch_size, batch // processes))
-    epochs = settings.epochs or 1
-    steps = max(1, round(epochs * pairs / batch))
-    logs = max(1, steps // _LOGS)
-    saves = max(1, steps // _SAVES) if settings.save_steps is None else settings.save_steps
-    args = TrainingArguments(
-        output_dir=str(folder),
-        learning_rate=settings.learning_rate or 3e-6,
-        weight_decay=settings.weight_decay or 0.0,
-        num_train_epochs=epochs,
-        max_steps=steps if settings.streaming else -1,
-        per_device_train_batch_size=micro,
-        per_device_eval_batch_size=micro,
-        gradient_accumulation_steps=max(1, batch // (micro * processes)),
-        warmup_steps=round(settings.warmup * steps),
-        lr_scheduler_type="cosine",
-        bf16=settings.precision == "bfloat16" or (settings.precision == "auto" and torch.cuda.is_available()),
-        activation_checkpointing=settings.activation_checkpointing,
-        # Parts that no row of a batch needs get no gradient: a vision tower by texts, one expert of many.
-        ddp_find_unused_parameters=True,
-        ddp_backend="gloo" if processes > 1 and not torch.cuda.is_available() else None,
-        fsdp=settings.fsdp or None,
-        fsdp_config={"reshard_after_forward": True} if settings.fsdp else None,
-        accelerator_config={"dispatch_batches": False},  # the rows of pixels are not the rows of a batch
-        logging_steps=logs,
-        save_strategy="steps" if saves else "no",
-        save_steps=max(1, -(-saves // logs) * logs),  # with a log, so that a resumed curve is the unbroken one
-        save_total_limit=1,
-        remove_unused_columns=False,
-        label_names=["soft"],
-        report_to=settings.report_to,
-        disable_tqdm=not progress,
-        seed=settings.seed,
-        use_cpu=not torch.cuda.is_available(),
-    )
-    args._n_gpu = min(args.n_gpu, 1)  # else the Trainer cuts batches by rows for all GPUs, pixels too
-    return args

@@ -18,8 +18,9 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging
 
 from rewards import checkpoints
+from rewards.arguments import arguments, check
 from rewards.backbone_states import BackboneStates
-from rewards.finetune import RewardTrainer, apart, arguments, check, headed, keep_events, no_pair_fits
+from rewards.finetune import RewardTrainer, apart, headed, keep_events, no_pair_fits
 from rewards.fit import one_thread
 from rewards.frozen import keep
 from rewards.published import row_batches

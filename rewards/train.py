@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 EMBEDDED = "embedded"
 _BATCH = 512
-_OF_BACKBONES = ("lora_rank", "streaming", "processes", "fsdp", "activation_checkpointing", "save_steps")
+_OF_BACKBONES = (
+    "lora_rank", "streaming", "workers", "processes", "fsdp", "activation_checkpointing", "save_steps",
+)  # fmt: skip
 
 
 class TrainSettings(pydantic.BaseModel, extra="forbid"):
@@ -71,6 +73,12 @@ class TrainSettings(pydantic.BaseModel, extra="forbid"):
     save_steps: int | None = Field(
         None, ge=0, description="steps between checkpoints; default: a tenth of the training; 0: none"
     )
+    workers: int | None = Field(
+        None,
+        ge=0,
+        description="processes that make batches ready, pictures above all; default: none on a CPU or where the "
+        "backbone sees no pictures, on a GPU as many as it has cores, 8 at most",
+    )
     processes: int = Field(1, gt=0, description="on this machine, by torchrun; one per GPU")
     fsdp: bool = Field(False, description="spread weights and optimizer over the GPUs")
     report_to: list[str] = Field([], description='e.g. ["tensorboard"], ["wandb"]: integrations of transformers')
@@ -82,6 +90,8 @@ class TrainSettings(pydantic.BaseModel, extra="forbid"):
             raise ValueError(
                 "freeze_backbone needs a transformers backbone; the embedded model trains a head alone"
             )
+        if self.streaming and self.workers:
+            raise ValueError("streaming reads rows in the training's own process: take out workers")
         fields = type(self).model_fields
         moot = [name for name in _OF_BACKBONES if getattr(self, name) != fields[name].default]
         if self.freeze_backbone and moot:

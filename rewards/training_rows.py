@@ -13,7 +13,7 @@ import torch
 from pairs.errors import PrefmillError
 from rewards.interface import Item, Messages
 from rewards.published import items, row_batches
-from rewards.trees import LONGEST, Tree, encode
+from rewards.trees import LONGEST, Tree, encode, without_weights
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -125,7 +125,7 @@ class Collator:
         """`ahead`: what a pair of its source's mean margin shall be won by. `witness`: see `_witness`. `shares`:
         the backbone, where the two sides of a pair shall share a sequence."""
         self.encoder = encoder
-        self.shares = shares
+        self.shares = None if shares is None else without_weights(shares)
         self.scale = scale
         self.ahead = ahead
         self.lengths = lengths

@@ -40,6 +40,16 @@ def why_not(body: PreTrainedModel) -> str | None:
     return None
 
 
+def without_weights(body: PreTrainedModel) -> PreTrainedModel:
+    """A backbone that counts positions and does nothing else: small enough to be handed to another process."""
+    import torch
+
+    hollow = type(body).__new__(type(body))
+    torch.nn.Module.__init__(hollow)
+    hollow.config = body.config
+    return hollow
+
+
 @dataclass(frozen=True)
 class Tree:
     """Completions of one prompt: `rows` are their places, `prefix` and `tails` token ids with one token per

@@ -9,7 +9,9 @@ import tomllib
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
+from test_rewards_transformers import text_backbone  # noqa: F401
 
 from pairs.errors import RecipeError
 from pairs.store import Store
@@ -212,6 +214,36 @@ def test_the_search_table_changes_nothing_of_the_mixture(mine):
     before = steps.load_recipe(str(mine)).fingerprint
     mine.write_text(mine.read_text().replace("trials = 24", "trials = 25"))
     assert steps.load_recipe(str(mine)).fingerprint == before
+
+
+def test_search_and_training_read_the_same_states_of_a_backbone(tmp_path, mine, text_backbone):  # noqa: F811
+    import dagster as dg
+
+    from pipelines.resources import MixtureFile, StoreResource
+    from pipelines.train import evaluation, reward_model
+
+    told = mine.read_text().split("[sources.plain]")[0] + f'[sources.judge]\npath = "{tmp_path}/judge"\n'
+    told += f'[search]\nfeatures = "{text_backbone}"\n'
+    mine.write_text(f'{told}[train]\nbackbone = "{text_backbone}"\nfreeze_backbone = true\nbatch_size = 32\n')
+    store, recipe = prepared(tmp_path, mine)
+    steps.plan(store, recipe)
+    outcomes.publish(store, recipe)
+    given = {"store": StoreResource(root=str(store.root)), "mixture": MixtureFile(path=str(mine))}
+    result = dg.materialize([reward_model, evaluation], resources=given)
+    done, found = (
+        {name: value.value for name, value in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+    )
+    assert (done["completions scored"], done["completions unscored"]) == (0, 0)
+    assert done["completions cached"] == 2 * (done["pairs"] + len(held(store, recipe, "validation")))
+    assert "image/png" in done["plots"], "the curve"
+    assert found["accuracy"] > 0.6
+    assert found["pairs"] == len(held(store, recipe, "test"))
+    assert not outcomes.train(store, recipe)["changed"]
+
+
+def held(store, recipe, split):
+    return steps.planned(store, recipe).rows.filter(pl.col("split") == split)
 
 
 @pytest.mark.slow

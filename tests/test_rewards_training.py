@@ -148,17 +148,16 @@ def test_a_stream_of_rows_trains_like_a_file_of_them(settings, tmp_path, no_slee
         train(data, "demo", tmp_path / "none", told.model_copy(update={"max_length": 2}), progress=False)
 
 
-def test_a_killed_stream_goes_on_where_it_was(data, settings, tmp_path, monkeypatch, no_sleep):
-    told = settings.model_copy(update={"streaming": True, "batch_size": 2, "epochs": 3, "save_steps": 5})
-    whole = train(data, "demo", tmp_path / "whole", told, progress=False)
+def cut(data, settings, out, last, monkeypatch):
+    """A training that ends after the step `last`, as a killed one does."""
     from transformers import TrainerCallback
+
+    from rewards import finetune
 
     class Power(TrainerCallback):
         def on_step_end(self, args, state, control, **_):
-            if state.global_step == 8:
+            if state.global_step == last:
                 raise KeyboardInterrupt
-
-    from rewards import finetune
 
     class Cut(finetune.RewardTrainer):
         def __init__(self, *args, **kwargs):
@@ -168,7 +167,13 @@ def test_a_killed_stream_goes_on_where_it_was(data, settings, tmp_path, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(finetune, "RewardTrainer", Cut)
         with pytest.raises(KeyboardInterrupt):
-            train(data, "demo", tmp_path / "cut", told, progress=False)
+            train(data, "demo", out, settings, progress=False)
+
+
+def test_a_killed_stream_goes_on_where_it_was(data, settings, tmp_path, monkeypatch, no_sleep):
+    told = settings.model_copy(update={"streaming": True, "batch_size": 2, "epochs": 3, "save_steps": 5})
+    whole = train(data, "demo", tmp_path / "whole", told, progress=False)
+    cut(data, told, tmp_path / "cut", 8, monkeypatch)
     done = train(data, "demo", tmp_path / "cut", told, progress=False)
     assert done.resumed == 5
     assert done.curve == whole.curve
@@ -201,6 +206,27 @@ def test_a_batch_of_texts_alone_gets_a_picture_among_several_processes(vision_ba
         assert ("pixel_values" in batch) == witness
         assert len(batch["soft"]) == 1
         assert len(collate(rows)["input_ids"]) == 8
+
+
+@pytest.mark.slow
+def test_batches_made_in_other_processes_are_the_same_also_after_a_kill(
+    vision_backbone,  # noqa: F811
+    pictures_and_texts,
+    tmp_path,
+    monkeypatch,
+):
+    alone = TrainSettings(
+        backbone=str(vision_backbone), batch_size=4, micro_batch_size=2, learning_rate=1e-3, head_hidden=16,
+        max_pixels=56 * 56, save_steps=2,
+    )  # fmt: skip
+    beside = alone.model_copy(update={"workers": 2})
+    whole = train(pictures_and_texts, "demo", tmp_path / "whole", alone, progress=False)
+    cut(pictures_and_texts, beside, tmp_path / "cut", 3, monkeypatch)
+    done = train(pictures_and_texts, "demo", tmp_path / "cut", beside, progress=False)
+    assert done.resumed == 2
+    assert done.curve == whole.curve
+    first, second = (load_file(result.path / "model.safetensors") for result in (whole, done))
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.slow
