@@ -9,17 +9,22 @@ are the median step.
 Tokens are those that go through the language model, pictures' included, padding not. The share is of the best
 square matrix product measured here; the work of a step is three forward passes of 2 x weights x tokens (the vision
 tower's with its patches; no attention, nothing that checkpointing repeats).
+
+A last line says what a head alone costs on states that are kept, beside computing them.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
@@ -27,6 +32,7 @@ from bench import scoring
 from bench._measure import keep
 from rewards.finetune import RewardTrainer
 from rewards.sequence import TransformersModel
+from rewards.train import TrainSettings, train
 from rewards.training_rows import Collator, Scales
 
 ROUNDS, WARM, STEPS = 3, 1, 2
@@ -131,6 +137,38 @@ def table(found: dict[str, dict[str, Step]], pairs: int) -> list[str]:
     ]
 
 
+def head_alone(model: TransformersModel, pairs: int, folder: Path) -> str:
+    """A frozen backbone: what the states of pairs of short texts cost, and what a head on them costs."""
+    backbone = str(folder / "backbone")
+    model.model.backbone.save_pretrained(backbone)
+    model.encoder.save(Path(backbone))
+    (folder / "data").mkdir()
+    pq.write_table(pa.Table.from_pylist(list(_published(pairs))), folder / "data" / f"train-{pairs}.parquet")
+    settings = TrainSettings(backbone=backbone, freeze_backbone=True, epochs=1)
+    cpu, found = [], []
+    for _ in range(2):
+        begun = time.process_time()
+        found.append(train(str(folder / "data"), "default", folder / "model", settings, progress=False))
+        cpu.append(time.process_time() - begun)
+    states = sum(one.features.scored for one in found)
+    wall = [one.seconds for one in found]
+    return (
+        f"head alone, {pairs:,} pairs, an epoch: {wall[1]:.1f} s ({cpu[1]:.1f} CPU) on kept states, model "
+        f"loaded and saved; the {states:,} states: {wall[0] - wall[1]:.1f} s ({cpu[0] - cpu[1]:.1f} CPU)"
+    )
+
+
+def _published(pairs: int) -> Iterator[dict[str, Any]]:
+    """Pairs of 30 words of prompt and 40 of each completion, as they are published."""
+    found = scoring.workload(pairs, 2, (30, 40), None)
+    for number, (one, other) in enumerate(zip(found[::2], found[1::2], strict=True)):
+        yield {
+            "prompt": one.prompt, "chosen": one.completion, "rejected": other.completion, "pair_id": f"p{number}",
+            "prompt_id": f"{number}", "chosen_id": f"c{number}", "rejected_id": f"r{number}",
+            "group_id": f"{number}", "source": "made",
+        }  # fmt: skip
+
+
 def main() -> None:
     cuda = torch.cuda.is_available()
     if not cuda:
@@ -142,6 +180,7 @@ def main() -> None:
     peaks = {kind: scoring.peak(size.peak, device, kind) for kind in (torch.bfloat16, torch.float32)}
     with tempfile.TemporaryDirectory() as folder:
         model = scoring.build(size, Path(folder), device, dtype)
+        alone = head_alone(model, 20_000 if cuda else 1_000, Path(folder))
     pairs = 4 if cuda else 1
     found = {
         kind: measure(model, rows_of(pairs, side), cuda)
@@ -156,6 +195,7 @@ def main() -> None:
         *table(found, pairs),
         *(f"matrix product    {value / 1e12:.3f} TFLOP/s in {str(kind).removeprefix('torch.')}; pictures, shared: "
           f"{step.flops / step.wall / value:.3f} of it" for kind, value in peaks.items()),
+        alone,
         f"RESULT tokens_per_s={step.tokens / step.wall:.0f} peak_share={share:.3f} "
         f"prefix_gain={found['pictures']['apart'].wall / step.wall:.2f} device={name}",
     ]  # fmt: skip
