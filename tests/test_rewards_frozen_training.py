@@ -73,6 +73,20 @@ def test_it_learns_and_stops_by_the_held_out_pairs(data, trained):
     assert -logsigmoid(margin).mean() == pytest.approx(min(trained.held_out), abs=1e-5)
 
 
+def test_a_head_that_learns_by_heart_is_stopped_and_the_best_one_kept(settings, tmp_path):
+    draw = np.random.default_rng(3)
+    rows = [
+        row(n, f"which {n}", *draw.permutation([f"{n} it is good", f"{n} it is bad"]).tolist()) for n in range(96)
+    ]
+    dataset = publish(tmp_path / "data", rows[:64], validation=rows[64:])
+    told = settings.model_copy(update={"learning_rate": 1e-2, "weight_decay": 0.0})
+    done = train(dataset, "demo", tmp_path / "model", told, progress=False)
+    best = int(np.argmin(done.held_out))
+    assert len(done.held_out) == best + 4 < 20
+    _, (chosen, rejected) = judged(done.path, dataset, "validation")
+    assert -logsigmoid(chosen - rejected).mean() == pytest.approx(done.held_out[best], abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("kind", "layers", "activation"),
     [("vision_backbone", 2, "silu"), ("text_backbone", 1, "silu"), ("text_backbone", 3, "tanh")],
@@ -170,10 +184,12 @@ def test_states_are_computed_once_for_all_mixtures(data, settings, trained, tmp_
     assert (fresh.features.cached, fresh.features.scored) == (0, 200)
 
 
-def test_the_order_of_rows_changes_no_state(settings, tmp_path):
+def test_the_order_of_rows_changes_no_state(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(frozen, "_BATCH", 8)
+    rows = [row(n, f"which {n}", "it is good " * (1 + n % 7), "it is bad " * (1 + n % 3)) for n in range(40)]
     kept = []
-    for name, rows in (("forth", telling(40)), ("back", telling(40)[::-1])):
-        dataset, store = publish(tmp_path / name, rows), Store(tmp_path / f"{name}_store")
+    for name, order in (("forth", rows), ("back", rows[::-1])):
+        dataset, store = publish(tmp_path / name, order), Store(tmp_path / f"{name}_store")
         train(dataset, "demo", tmp_path / f"{name}_model", settings, store=store, progress=False)
         kept.append(store.scan("features").sort("completion_id").collect())
     assert kept[0].equals(kept[1])
