@@ -1,19 +1,47 @@
-"""What the search for alike texts keeps on disk: unnamed temporary files in the folder that TMPDIR names."""
+"""What filters keep on disk while they search: unnamed temporary files in the folder that TMPDIR names."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
 
 _BLOCK = 1 << 20  # bytes read at once
 _RUN = 1 << 15  # entries of a band that are sorted and written together
 _PREFIXES = np.arange(1, 256, dtype=np.uint64) << np.uint64(56)
 _AT_ONCE = 1 << 16  # entries read together, unless one prefix alone has more
+_PARTS = 64
+_PART_ROWS = 1 << 14  # that are read at once and put into the parts they belong to
 ROW_BITS = np.uint64(32)
 ROW = np.uint64((1 << 32) - 1)
+
+
+def parts(frame: pl.LazyFrame, key: str) -> Iterator[pl.DataFrame]:
+    """The rows of `frame` in at most `_PARTS` parts, in no certain order; those of equal `key` are in one part.
+
+    Reads the frame once, and holds one part in memory.
+    """
+    with contextlib.ExitStack() as stack:
+        files: dict[int, IO[bytes]] = {}
+        writers: dict[int, pa.RecordBatchStreamWriter] = {}
+        number = (pl.col(key).hash() % _PARTS).alias("_part")
+        for batch in frame.collect_batches(chunk_size=_PART_ROWS, maintain_order=False):
+            for (part,), rows in batch.with_columns(number).group_by("_part"):
+                table = rows.drop("_part").to_arrow(compat_level=pl.CompatLevel.oldest())
+                if part not in writers:
+                    files[part] = stack.enter_context(tempfile.TemporaryFile())
+                    writers[part] = pa.ipc.new_stream(files[part], table.schema)
+                writers[part].write_table(table)
+        for part, file in files.items():
+            writers[part].close()
+            file.seek(0)
+            yield pl.read_ipc_stream(file)
 
 
 class Scratch:

@@ -17,6 +17,7 @@ from filters._clusters import clusters
 from filters._cycles import cycles
 from filters._decisions import KEY, decisions
 from filters._repeats import PRIORITY, rank
+from filters._spill import parts
 
 SIGNAL = pa.schema(
     [
@@ -53,8 +54,16 @@ class Rule(BaseModel, extra="forbid"):
 
 
 def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
-    counted = clusters(pairs).select("pair_id", "cluster", for_label="rows_for", against_label="rows_against")
-    return counted.join(cycles(pairs).lazy(), on="pair_id", how="left")
+    """Reads the pairs once and measures the prompts in parts: no label concerns two prompts."""
+    read = pairs.select("pair_id", "prompt_id", "criterion", "chosen_id", "rejected_id")
+    none = pl.from_arrow(SIGNAL.empty_table())
+    assert isinstance(none, pl.DataFrame)
+    return pl.concat([none, *(_measured(part) for part in parts(read, "prompt_id"))]).lazy()
+
+
+def _measured(pairs: pl.DataFrame) -> pl.DataFrame:
+    counted = clusters(pairs.lazy()).select("pair_id", "cluster", for_label="rows_for", against_label="rows_against")
+    return counted.collect().join(cycles(pairs.lazy()), on="pair_id", how="left")
 
 
 def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
