@@ -15,6 +15,7 @@ from filters._spill import Keys, Records
 FLOOR = 0.7  # similarities below it are not looked for
 FEW = 20  # words; in a shorter completion a number or a name is the answer
 _PARTS = ("prompt", "chosen", "rejected")
+_TURNED = [0, 2, 1, 3, 5, 4, 6, 7, 9, 8]  # columns of a pair's row with chosen and rejected exchanged
 _EVERY = BINS // BANDS  # one of four minima of each text makes a band of a pair
 
 
@@ -25,7 +26,10 @@ class Found:
     `form` `[pairs]` is the place of the first pair with the same words, media and criterion. `near` and `opposed`
     have columns left < right (places of such first pairs). near has the similarities `prompt, chosen, rejected`,
     and `named`: whether prompts, and completions of fewer than `FEW` words, agree in their numbers and names.
-    opposed has the least of the three similarities, and only opposed pairs need have the same criterion.
+    opposed, only of pairs with the same criterion, has `similarity`, the least of the three the other way round,
+    `margin`, by how much completions are more alike the other way round than straight, and `named`, of which the
+    other way round more is asked: short prompts, and those of short completions, have the same words in the same
+    order ("Is the cat left of the dog?" turned is another question, and yes its answer).
     """
 
     pair_ids: pl.Series
@@ -107,9 +111,19 @@ class PairSketches:
         opposed = (turned >= np.maximum(same, FLOOR)) & (one[:, 6] == two[:, 6])
         near = (same >= FLOOR) & ~opposed
         parts = {"prompt": prompt, "chosen": chosen, "rejected": rejected, "named": self._named_alike(one, two)}
-        pairs = pl.DataFrame({"left": left, "right": right, **parts})
-        least = np.minimum(prompt, turned)
-        return pairs.filter(near), pairs.select("left", "right", similarity=pl.Series(least)).filter(opposed)
+        pairs = pl.DataFrame({"left": left, "right": right})
+        against = {
+            "similarity": np.minimum(prompt, turned)[opposed],
+            "margin": (turned - same)[opposed],
+            "named": self._asked_alike(one[opposed], two[opposed][:, _TURNED]),
+        }
+        return pairs.with_columns(**parts).filter(near), pairs.filter(opposed).with_columns(**against)
+
+    def _asked_alike(self, one: np.ndarray, two: np.ndarray) -> np.ndarray:
+        words = [self._texts.words(rows[:, :3].ravel()).reshape(-1, 3) for rows in (one, two)]
+        equal = self._texts.form(one[:, 0]) == self._texts.form(two[:, 0])
+        alike: np.ndarray = self._named_alike(one, two) & (equal | (np.minimum(*words) >= FEW).all(axis=1))
+        return alike
 
     def _named_alike(self, one: np.ndarray, two: np.ndarray) -> np.ndarray:
         words = [self._texts.words(rows[:, 1:3].ravel()).reshape(-1, 2) for rows in (one, two)]

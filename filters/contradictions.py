@@ -62,7 +62,9 @@ def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _measured(pairs: pl.DataFrame) -> pl.DataFrame:
-    counted = clusters(pairs.lazy()).select("pair_id", "cluster", for_label="rows_for", against_label="rows_against")
+    counted = clusters(pairs.lazy()).select(
+        "pair_id", "cluster", for_label="rows_for", against_label="rows_against"
+    )
     return counted.collect().join(cycles(pairs.lazy()), on="pair_id", how="left")
 
 

@@ -1,23 +1,29 @@
 """Pairs that say nearly the same: alike in prompt, in chosen and in rejected, with the same pictures.
 
 `_similar` defines alike. Chosen is compared with chosen and rejected with rejected, never the two of one pair,
-which are often alike by design. A pair of the same criterion that is alike the other way round is a contradiction
-and no duplicate: it is named in `opposed_by` and not dropped here. Candidates come from MinHash and are compared
-exactly.
+which are often alike by design. Candidates come from MinHash and are compared exactly.
+
+A pair of the same criterion that is alike the other way round is no duplicate but `opposed`: a contradiction where
+the completions are clearly more alike the other way round than straight, and none where the completions of each
+pair are so alike that both ways fit, as those of RLHF-V are by design.
 
 A pair is no duplicate when its prompt differs in a number or a name (any word with a capital), nor when a
-completion of fewer than 20 words does: there it is what is asked, or the answer.
+completion of fewer than 20 words does: there it is what is asked, or the answer. Of opposed pairs, a prompt of
+fewer than 20 words, or one with such a completion, must have the same words in the same order.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
+from filters._decisions import DECISIONS, KEY, decisions
 from filters._near_pairs import FLOOR, Found, PairSketches
 from filters._pair_texts import capitals, slices, text
-from filters._repeats import PRIORITY, by_priority, repeats
+from filters._repeats import PRIORITY, by_priority, rank, repeats
 from filters._similar import least_reached
 
 _NEAR = pa.struct(
@@ -26,6 +32,9 @@ _NEAR = pa.struct(
         *((part, pa.float64()) for part in ("prompt", "chosen", "rejected")),
         ("named", pa.bool_()),
     ]
+)
+_OPPOSED = pa.struct(
+    [("form", pa.string()), ("similarity", pa.float64()), ("margin", pa.float64()), ("named", pa.bool_())]
 )
 SIGNAL = pa.schema(
     [
@@ -37,8 +46,10 @@ SIGNAL = pa.schema(
         # Forms before this one in order of pair_id, with the similarity of each part, each at least `FLOOR`, and
         # whether the prompts, and the completions of fewer than `FEW` words, agree in their numbers and names.
         pa.field("near", pa.list_(_NEAR), nullable=False),
-        pa.field("opposed_by", pa.string()),
-        pa.field("opposed_similarity", pa.float64()),
+        # Forms, before and after, that prefer the other side: the similarity of the part that is least alike the
+        # other way round, by how much that of the completions (the least of the two) exceeds the straight one,
+        # 0 to 1, and whether they agree in what is asked and in short answers.
+        pa.field("opposed", pa.list_(_OPPOSED), nullable=False),
     ]
 )
 _PARTS = ("prompt", "chosen", "rejected")
@@ -54,6 +65,18 @@ class Rule(BaseModel, extra="forbid"):
     )
     across_criteria: bool = Field(
         True, description="also drop a pair whose earlier like has another criterion but prefers the same side"
+    )
+    opposed: Literal["drop", "majority", "first_source", "keep"] = Field(
+        "drop",
+        description="what becomes of near-equal pairs with opposed labels. drop: both; majority: those that fewer "
+        "rows say or nearly say, both when equal; first_source: all but the label of the source that `priority`, "
+        "then the recipe names first, both when that source says both; keep: they stay",
+    )
+    opposed_margin: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="opposed are pairs whose completions are more alike the other way round by at least so much",
     )
     priority: list[str] = Field([], description=PRIORITY)
 
@@ -96,32 +119,35 @@ def _frame(found: Found) -> pl.DataFrame:
         pl.col("right").alias("place"),
         near=pl.struct(ids.gather(found.near["left"]).alias("form"), *_PARTS, "named"),
     )
-    both = pl.concat([found.opposed, found.opposed.select(left="right", right="left", similarity="similarity")])
-    worst = both.sort("left", "similarity", "right", descending=[False, True, False]).unique(
-        "left", keep="first", maintain_order=True
-    )
-    of_form = (
-        pl.DataFrame({"place": found.form})
-        .join(
-            near.group_by("place", maintain_order=True).agg("near"), on="place", how="left", maintain_order="left"
-        )
-        .join(worst.rename({"left": "place"}), on="place", how="left", maintain_order="left")
-    )
+    mirrored = found.opposed.rename({"left": "right", "right": "left"}).select(found.opposed.columns)
+    both = pl.concat([found.opposed, mirrored]).sort("left", "right")
+    other = ids.gather(both["right"]).alias("form")
+    opposed = both.select(place="left", opposed=pl.struct(other, "similarity", "margin", "named"))
+    of_form = pl.DataFrame({"place": found.form})
+    for lists in (near, opposed):
+        told = lists.group_by("place", maintain_order=True).agg(pl.exclude("place"))
+        of_form = of_form.join(told, on="place", how="left", maintain_order="left")
     return pl.DataFrame([ids, form]).with_columns(
         cluster=ids.gather(cluster),
-        near=of_form["near"].fill_null(pl.lit([], of_form["near"].dtype)),
-        opposed_by=ids.gather(of_form["right"]),
-        opposed_similarity=of_form["similarity"],
+        **{name: of_form[name].fill_null(pl.lit([], of_form[name].dtype)) for name in ("near", "opposed")},
     )
 
 
 def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
-    """Drops `near_duplicate`: a pair alike an earlier one that stays; `by` is that one, `value` the similarity of
-    the part that is least alike. Only pairs that were compared with each other drop each other.
+    """Drops `near_contradiction`, `_minority`, `_tie` or `_later_source`: a pair opposed to another that is in,
+    which `by` names. Then `near_duplicate`: a pair alike an earlier one that stays, which `by` names. `value` is
+    the similarity of the part that is least alike. Only pairs that were compared with each other drop each other.
     """
     rows = by_priority(survivors, params.priority).with_columns(place=pl.int_range(pl.len()))
+    opposed = _opposed(rows, params)
+    rows = rows.join(opposed, on=KEY, how="anti", maintain_order="left").with_columns(place=pl.int_range(pl.len()))
     heads = rows.unique("form", keep="first", maintain_order=True)
-    edges = (
+    return pl.concat([opposed, repeats(rows, heads, _near(heads, params), "near_duplicate", equal=1.0)])
+
+
+def _near(heads: pl.DataFrame, params: Rule) -> pl.DataFrame:
+    """Places of first rows of forms that are near-duplicates: left < right, value."""
+    return (
         heads.select("place", "near", "criterion")
         .explode("near")
         .filter(pl.col("near").is_not_null())
@@ -135,4 +161,60 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
         )
         .select("value", left=pl.min_horizontal("place", "other"), right=pl.max_horizontal("place", "other"))
     )
-    return repeats(rows, heads, edges, "near_duplicate", equal=1.0)
+
+
+def _opposed(rows: pl.DataFrame, params: Rule) -> pl.DataFrame:
+    """Decisions about rows that other rows contradict."""
+    if params.opposed == "keep":
+        return DECISIONS.to_frame()
+    heads = rows.unique("form", keep="first", maintain_order=True)
+    forms = heads.select("place", "form", by="pair_id").join(
+        rows.group_by("form").agg(votes=pl.len().cast(pl.Int64), first=rank(params.priority).min()), on="form"
+    )
+    edges = (
+        heads.select("place", "opposed")
+        .explode("opposed")
+        .filter(pl.col("opposed").is_not_null())
+        .unnest("opposed")
+        .filter(
+            pl.col("similarity") >= params.text_jaccard, pl.col("margin") >= params.opposed_margin, pl.col("named")
+        )
+        .join(forms.rename({"place": "other"}), on="form")
+        .join(forms.select("place", own_first="first"), on="place")
+    )
+    fates = (
+        edges.sort(-pl.col("similarity"), "other")
+        .group_by("place", maintain_order=True)
+        .agg(
+            pl.col("similarity", "by").first(),
+            pl.col("first").min(),
+            pl.col("own_first").first(),
+            against=pl.col("votes").sum(),
+        )
+    )
+    fates = fates.join(_supporters(forms, _near(heads, params)), on="place")
+    lost, tied, reason = {
+        "drop": (pl.lit(True), pl.lit(False), "near_contradiction"),
+        "majority": (
+            pl.col("votes") <= pl.col("against"),
+            pl.col("votes") == pl.col("against"),
+            "near_contradiction_minority",
+        ),
+        "first_source": (
+            pl.col("own_first") >= pl.col("first"),
+            pl.col("own_first") == pl.col("first"),
+            "near_contradiction_later_source",
+        ),
+    }[params.opposed]
+    named = pl.when(tied).then(pl.lit("near_contradiction_tie")).otherwise(pl.lit(reason))
+    gone = rows.select(*KEY, "form").join(
+        fates.filter(lost).join(forms.select("place", "form"), on="place"), on="form", maintain_order="left"
+    )
+    return decisions(gone, "drop", named, "similarity", "by")
+
+
+def _supporters(forms: pl.DataFrame, near: pl.DataFrame) -> pl.DataFrame:
+    """place of each form, and votes: the rows that say the same or nearly so."""
+    ends = [near.select(place=one, other=two) for one, two in (("left", "right"), ("right", "left"))]
+    others = pl.concat(ends).join(forms.select("votes", other="place"), on="other").select("place", "votes")
+    return pl.concat([forms.select("place", "votes"), others]).group_by("place").agg(pl.col("votes").sum())

@@ -75,25 +75,75 @@ def test_chosen_and_rejected_of_one_pair_may_be_alike():
     )
 
 
-def test_the_other_way_round_is_named_and_kept():
-    table = pairs(("a", PROMPT, GOOD, BAD), ("b", with_edit(PROMPT, 3), BAD, GOOD))
-    assert decided(table) == {}
-    ids = table["pair_id"].to_list()
-    opposed = dict(measured(table).select("pair_id", "opposed_by").iter_rows())
-    assert opposed == {ids[0]: ids[1], ids[1]: ids[0]}
-    assert measured(table)["opposed_similarity"].to_list() == [alike(PROMPT, with_edit(PROMPT, 3))] * 2
+def against(table):
+    """Of each pair the places of those opposed to it, with what was measured."""
+    ids = {pair_id: number for number, pair_id in enumerate(table["pair_id"])}
+    lists = dict(measured(table).select("pair_id", "opposed").iter_rows())
+    return [[{**each, "form": ids[each["form"]]} for each in lists[pair_id]] for pair_id in table["pair_id"]]
 
 
-def test_the_other_way_round_between_alike_completions_is_no_copy():
+LONGER = PROMPT + " when it is cold and there is no sun at all"
+
+
+def test_nearly_the_same_the_other_way_round_is_a_contradiction():
+    asked = with_edit(LONGER, 3)
+    table = pairs(("a", LONGER, GOOD, BAD), ("b", asked, BAD, with_edit(GOOD, 5)))
+    similarity = min(alike(LONGER, asked).expected, alike(GOOD, with_edit(GOOD, 5)).expected)
+    (one,), (two,) = against(table)
+    assert (one["form"], two["form"], one["named"]) == (1, 0, True)
+    assert one["similarity"] == two["similarity"] == pytest.approx(similarity)
+    assert one["margin"] > 0.6
+    assert decided(table) == {0: (1, pytest.approx(similarity)), 1: (0, pytest.approx(similarity))}
+    assert decided(table, opposed="keep") == decided(table, text_jaccard=similarity + 0.001) == {}
+    assert list(decided(table, opposed="first_source")) == [1]
+    assert list(decided(table, opposed="first_source", priority=["b"])) == [0]
+
+
+def test_a_majority_counts_all_that_nearly_say_so():
+    rows = [
+        ("a", LONGER, GOOD, BAD),
+        ("b", LONGER, BAD, with_edit(GOOD, 5)),
+        ("c", LONGER, BAD, with_edit(GOOD, 7)),
+    ]
+    seen = survivors(pairs(*rows))
+    made = _apply.decide("near_duplicates", seen, measured(pairs(*rows)), Rule(opposed="majority"))
+    assert dict(made.select("source", "reason").iter_rows()) == {
+        "a": "near_contradiction_minority",
+        "c": "near_duplicate",
+    }
+    tied = _apply.decide("near_duplicates", seen.head(2), measured(pairs(*rows)), Rule(opposed="majority"))
+    assert set(tied.select("source", "reason").iter_rows()) == {
+        ("a", "near_contradiction_tie"),
+        ("b", "near_contradiction_tie"),
+    }
+
+
+def test_the_other_way_round_between_alike_completions_is_no_copy_and_no_contradiction():
     nearly = with_edit(GOOD, 4)
-    table = pairs(("a", PROMPT, GOOD, nearly), ("b", PROMPT, nearly, GOOD))
+    table = pairs(("a", PROMPT, GOOD, nearly), ("b", PROMPT, with_edit(nearly, 7), GOOD))
+    assert [each["named"] for (each,) in against(table)] == [True, True]
     assert decided(table) == {}
-    assert measured(table)["opposed_similarity"].to_list() == [1, 1]
+    assert len(decided(table, opposed_margin=0)) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Is the cat to the left of the dog in the picture", "Is the dog to the left of the cat in the picture"),
+        ("Is the cat to the left of the dog in the picture", "Is the cat to the right of the dog in the picture"),
+        (LONGER + " with cats left of dogs", LONGER + " with dogs left of cats"),
+    ],
+)
+def test_a_prompt_of_short_answers_with_another_order_or_word_is_another_question(one, other):
+    table = pairs(("a", one, "Yes, it is", "No, it is not"), ("b", other, "No, it is not", "Yes, it is"))
+    assert [each["named"] for (each,) in against(table)] == [False, False]
+    assert decided(table) == {}
+    assert len(decided(pairs(("a", one, "Yes", "No"), ("b", one + "?", "No", "Yes")))) == 2
 
 
 def test_under_two_criteria_opposite_labels_oppose_nothing():
     table = pairs(("a", PROMPT, GOOD, BAD, "helpfulness"), ("b", PROMPT, BAD, GOOD, "harmlessness"))
-    assert measured(table)["opposed_by"].null_count() == 2
+    assert against(table) == [[], []]
 
 
 def test_other_pictures_make_another_pair():
@@ -113,17 +163,17 @@ def test_other_pictures_as_completions_make_another_pair():
 
     table = [drawn("a", "1", "2"), drawn("b", "1", "2"), drawn("c", "1", "3"), drawn("d", "2", "1")]
     assert decided(pl.concat(table)) == {1: (0, 1.0)}
-    assert measured(pl.concat(table))["opposed_by"].null_count() == 4, "d turns the pictures but not the texts"
+    assert against(pl.concat(table)) == [[], [], [], []], "d turns the pictures but not the texts"
     twin = GOOD + "!"
     turned = [drawn("a", "1", "2", twin), drawn("d", "2", "1", twin), drawn("e", "3", "1", twin)]
-    assert measured(pl.concat(turned))["opposed_by"].to_list() == ["d" * 32, "a" * 32, None]
+    assert [[each["form"] for each in of] for of in against(pl.concat(turned))] == [[1], [0], []]
 
 
 def test_when_both_directions_fit_alike_nothing_is_dropped():
     versions = [with_edit(GOOD, place, f"edit{place}") for place in (2, 5, 8)]
     table = pairs(("a", PROMPT, GOOD, versions[0]), ("b", PROMPT, versions[1], versions[2]))
     assert decided(table) == {}
-    assert measured(table)["opposed_similarity"].to_list() == [alike(versions[0], versions[1])] * 2
+    assert [each["similarity"] for (each,) in against(table)] == [alike(versions[0], versions[1])] * 2
 
 
 SHORT = "Yes, two of them stand on the sill and"
