@@ -1,7 +1,7 @@
 """Altered copies of benchmark pictures among pictures that have nothing to do with them, for `bench.images`.
 
-The thresholds were chosen on half of the real pictures and on the drawings of `FITTED`; the other half, MJ-Bench's
-pictures and the drawings of `FRESH` had no part in it.
+The thresholds were chosen on half of the real pictures and on drawings, those of `FITTED` among them; the other
+half, MJ-Bench's pictures and the drawings of `FRESH` had no part in it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sources._demo.scenes import SCENES
 from sources._demo.texts import gallery
 
 DRAWINGS = 120  # of a seed
-FITTED, FRESH = (17, 18), (301, 302, 303, 304)  # and five more seeds were looked at while fitting
+FITTED, FRESH = (302, 303), tuple(range(901, 913))
 _Alter = Callable[[Image.Image, np.random.Generator], Image.Image]
 _Shown = tuple[str, Medium]  # what a picture shows, and the picture
 

@@ -13,8 +13,9 @@ from filters._overlay import overlay, squeezed
 from filters._pictures import Read, thumbnails
 from filters._views import SIDE, VIEWS, view_hashes
 
-_DISTANCE = 10  # bits of 64 between the hash of a picture and that of a view; drawings need them
-_UNSTEADY_DISTANCE = 16  # where noise decides many bits; one picture in ten or so is then compared
+# Bits of 64 between the hash of a picture and that of a view, by the least number of bits that noise decides.
+# Drawings need 10; with 16 one picture in ten or so is compared, with 20, for a pattern, nearly every one.
+_DISTANCES = ((0, 10), (8, 16), (24, 20))
 _AT_ONCE = 1024  # pictures in memory, squeezed
 ALTERED = pl.Schema({"picture": pl.String, "known": pl.String, "similarity": pl.Float64})
 
@@ -51,8 +52,9 @@ def _candidates(pictures: pl.DataFrame, known: dict[str, np.ndarray]) -> pl.Data
     looks = hashes["hash"].unique().sort()
     views = [view_hashes(known[name]) for name in sorted(known)]
     near = [pl.DataFrame(schema={"look": pl.Int64, "known": pl.Int64})]
-    for steady, distance in ((True, _DISTANCE), (False, _UNSTEADY_DISTANCE)):
-        those = np.flatnonzero([each[1] == steady for each in views])
+    tier = np.searchsorted([least for least, _ in _DISTANCES], [noisy for _, noisy in views], side="right") - 1
+    for number, (_, distance) in enumerate(_DISTANCES):
+        those = np.flatnonzero(tier == number)
         every = np.concatenate([np.empty(0, np.uint64), *(views[place][0] for place in those)])
         wanted, which = np.unique(every, return_inverse=True)
         owner = pl.DataFrame({"wanted": which.astype(np.int64), "known": np.repeat(those, VIEWS)}).unique()

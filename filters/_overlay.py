@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
+from filters._aligned import aligned
 from filters._views import GREY, SIDE, SMALL, SQUEEZED, TURNS, WINDOWS, resampling
 
 _STEPS = 17  # cuts of an edge by 0 to 16 pixels of a thumbnail
 _STARTS = 3  # turns from which the edges are moved
 _ROUNDS = 6  # in which they are moved by up to two pixels
 _HOPELESS, _LIKE = 0.6, 0.9  # least correlations of the two, before and after
-_DETAIL = 0.8  # least correlation of what is left without the means of an eighth of a side: shadows don't count
-# What alterations make of the means of an eighth and of a sixteenth of a side, in 256 levels: in light between the
-# noise of strong compression and what edges that are half a pixel off make, more in pictures of much contrast.
-_NOISE, _MOST = 7.0, 20.0
-_SHARE, _FINE_SHARE = 0.4, 0.5  # of the spread of the pixels
-# In colour of a quarter, an eighth and a sixteenth: it is stored at half the size, and small things lose theirs.
-_QUARTER, _EIGHTH, _FINE = 8.0, 20.0, 30.0
+_DETAIL = 0.85  # least correlation of what is left without slopes of light: shadows don't count
+_FAINT = 1.0  # root mean square of what is left, in 256 levels, that says nothing
+# The largest difference of the means of a fourth, an eighth, a sixteenth and a thirty-second of a side that
+# alterations make, in 256 levels, in light and in colour, which is stored at half the size: before edges are moved
+# by fractions of a pixel, and after.
+_ROUGH = np.array([[20, 30, np.inf, np.inf], [12, 30, np.inf, np.inf]])
+_APART = np.array([[5, 8, 18, 32], [5, 10, 27, 62]])
 _COLOURS = np.array([GREY, [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]], np.float32)  # Y, Cb, Cr
 
 _EDGES = np.array([(low, SIDE - high) for low in range(_STEPS) for high in range(_STEPS)])
 _NEAR = [np.flatnonzero(abs(_EDGES - edges).max(axis=1) <= 2) for edges in _EDGES]
 _LAID = np.stack([resampling(*edges) for edges in _EDGES / SIDE])
+_ALONG = np.tile(np.linspace(-1, 1, SMALL // 4), (SMALL // 4, 1))
+_PLANES = np.linalg.qr(np.stack([np.ones(_ALONG.size), _ALONG.ravel(), _ALONG.T.ravel()]).T)[0].T.astype(
+    np.float32
+)
 _WHOLE = resampling(0, 1)
 _EDGE_OF = [int(abs(_EDGES / SIDE - window).sum(axis=1).argmin()) for window in WINDOWS]
 
@@ -98,48 +103,42 @@ def _flat(views: np.ndarray) -> np.ndarray:
 def _same(picture: np.ndarray, known: np.ndarray, axis: np.ndarray, down: int, across: int) -> bool:
     """Whether no cell differs by more than alterations make it, in light and in colour, and details agree."""
     channels = np.vstack([_COLOURS, axis]).T
-    one = (picture @ channels).transpose(2, 0, 1)
-    two = _LAID[down] @ (known @ channels).transpose(2, 0, 1) @ _LAID[across].T
-    light, colour = _differences(one[:1], two[:1]), _differences(one[1:3], two[1:3])
-    spread = _spread(one[:3])
-    return bool(
-        light[1] <= np.clip(_SHARE * spread, _NOISE, _MOST)
-        and light[2] <= np.clip(_FINE_SHARE * spread, _NOISE, _MOST)
-        and (colour <= (_QUARTER, _EIGHTH, _FINE)).all()
-        and float(_details(one[3]) @ _details(two[3])) >= _DETAIL
-    )
+    one = np.ascontiguousarray((picture @ channels).transpose(2, 0, 1))
+    whole = np.ascontiguousarray((known @ channels).transpose(2, 0, 1))
+    if (_differences(one, _LAID[down] @ whole @ _LAID[across].T) > _ROUGH).any():
+        return False
+    two = aligned(one, whole, np.concatenate([_EDGES[down], _EDGES[across]]) / SIDE)
+    apart = _differences(one, two)
+    return bool((apart <= _APART).all()) and _agree(one[3], two[3])
 
 
 def _differences(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """The largest of the means of a quarter, an eighth and a sixteenth of a side: float32 `[3]`.
+    """The largest differences of cells, by their size: in light (the first row) and in the two colours, `[2, 4]`.
 
-    Edges that are half a pixel off shift light between neighbours, in both pictures; what only one picture has, as
-    the hand of a clock, has no such contrast in the other. At the very edge a row of pixels makes a sixteenth.
+    At the very edge a row of pixels makes a sixteenth.
     """
-    quarter, eighth, fine = (abs(_cells(one, count) - _cells(two, count)) for count in (4, 8, 16))
-    slack = np.minimum(_contrast(_cells(one, 16)), _contrast(_cells(two, 16))) / 2
-    return np.array([quarter.max(), eighth.max(), (fine - slack)[:, 1:-1, 1:-1].max()])
+    every = [abs(_cells(one[:3] - two[:3], count)) for count in (4, 8)]
+    inner = [abs(_cells(one[:3] - two[:3], count))[:, 1:-1, 1:-1] for count in (16, 32)]
+    return np.array([[each[channels].max() for each in (*every, *inner)] for channels in (slice(1), slice(1, 3))])
+
+
+def _agree(one: np.ndarray, two: np.ndarray) -> bool:
+    """Whether what two pictures `[SMALL, SMALL]` have beside slopes of light correlates, or is noise in both."""
+    left = np.stack([_details(one), _details(two)])
+    energy = (left**2).mean(axis=1)
+    product = float((left[0] * left[1]).mean())
+    return bool(energy.max() < _FAINT**2 or product >= _DETAIL * float(np.sqrt(energy.prod())))
 
 
 def _details(pixels: np.ndarray) -> np.ndarray:
-    means = _cells(pixels[None], 8)[0].repeat(SMALL // 8, axis=0).repeat(SMALL // 8, axis=1)
-    return _normed((pixels - means).reshape(1, -1))[0]
-
-
-def _spread(pixels: np.ndarray) -> float:
-    """Root mean square of what differs from the mean: the larger one of light and of colours."""
-    apart = ((pixels - pixels.mean(axis=(1, 2), keepdims=True)) ** 2).mean(axis=(1, 2))
-    return float(np.sqrt(max(apart[0], apart[1:].mean())))
+    """What a plane in each quarter of a side leaves over: `[SMALL * SMALL]`."""
+    size = SMALL // 4
+    blocks = pixels.reshape(4, size, 4, size).transpose(0, 2, 1, 3).reshape(16, -1)
+    flat: np.ndarray = (blocks - blocks @ _PLANES.T @ _PLANES).ravel()
+    return flat
 
 
 def _cells(pixels: np.ndarray, count: int) -> np.ndarray:
     """Means of `count` by `count` cells: float32 `[channels, count, count]`."""
     size = SMALL // count
     return pixels.reshape(-1, count, size, count, size).mean(axis=(2, 4))
-
-
-def _contrast(cells: np.ndarray) -> np.ndarray:
-    """The range of values in each cell and its eight neighbours."""
-    around = np.pad(cells, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    near = np.lib.stride_tricks.sliding_window_view(around, (3, 3), axis=(1, 2))
-    return near.max(axis=(3, 4)) - near.min(axis=(3, 4))

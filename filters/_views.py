@@ -13,9 +13,9 @@ SMALL = 32  # pixels of a side, when pictures are compared
 TURNS = 8
 _CUTS = (0, 1 / 30, 2 / 30, 0.1)  # of an edge
 # Coefficients of a cosine transform this near the median change sides when a picture is written anew: one level of
-# 256 in every pixel makes 16. A picture with so many of them, as a pattern of stripes has, is hardly known by its
+# 256 in every pixel makes 16. A picture with many of them, as a pattern of stripes has, is hardly known by its
 # hash.
-_UNSTEADY, _MANY = 32.0, 8
+_UNSTEADY = 32.0
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -40,9 +40,9 @@ _HASHED = _waves() @ SQUEEZED
 VIEWS = TURNS * len(WINDOWS) ** 2
 
 
-def view_hashes(thumbnail: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Hashes as imagehash's `phash` of all views of a thumbnail `[SIDE, SIDE, 3]`, uint64 `[VIEWS]`; and whether
-    they are steady: those of a copy come near them."""
+def view_hashes(thumbnail: np.ndarray) -> tuple[np.ndarray, int]:
+    """Hashes as imagehash's `phash` of all views of a thumbnail `[SIDE, SIDE, 3]`, uint64 `[VIEWS]`; and of
+    how many bits noise decides."""
     rows = _HASHED @ (thumbnail.astype(np.float32) @ GREY)
     waves = (rows[:, None] @ _HASHED.transpose(0, 2, 1)).reshape(-1, 8, 8)
     sign = np.where(np.arange(8) % 2, -1, 1).astype(np.float32)
@@ -56,4 +56,4 @@ def view_hashes(thumbnail: np.ndarray) -> tuple[np.ndarray, bool]:
     flat = np.concatenate(turned).reshape(VIEWS, 64)
     above = flat - np.median(flat, axis=1, keepdims=True)
     hashes = np.packbits(above > 0, axis=1).view(">u8").ravel().astype(np.uint64)
-    return hashes, bool((abs(above[0]) < _UNSTEADY).sum() < _MANY)
+    return hashes, int((abs(above[0]) < _UNSTEADY).sum())

@@ -8,8 +8,12 @@
 - a dialogue whose first turn is the benchmark's prompt, from 3 words on;
 - a completion that is alike by shingles, from 16 words on, unless it answers many prompts, as refusals do;
 - a picture, whatever is asked about it: the same file, or one resized, written anew, cut by up to a tenth at each
-  edge, turned or mirrored. Such copies are looked for by perceptual hash and then compared in colour, so that
-  drawings of one kind don't pass for each other.
+  edge, turned or mirrored. Such copies are looked for by perceptual hash, then the one picture is laid over the
+  other to a fraction of a pixel and compared cell by cell, in light and in colour, on a grid of 32 by 32. What
+  differs by more than writing anew and resizing make of it is another picture: of two drawings of one kind, or of
+  a sharp picture and a blurred one that may once have looked like it, neither counts as a copy of the other. So a
+  blurred benchmark picture is met by its own copies, not by every picture that has its colours; a copy that was
+  blurred or painted over is not found.
 
 System turns are left out. A benchmark that quotes a training prompt is no leak.
 """

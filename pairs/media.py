@@ -119,6 +119,5 @@ def thumbnail(data: bytes, side: int) -> np.ndarray:
     """A checked picture squeezed into a square, decoded at reduced size: RGB `[side, side, 3]` (uint8)."""
     with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
         picture.draft("RGB", (side, side))
-        # A box averages what it covers; a small picture is only stretched.
-        smooth = Image.Resampling.BOX if min(picture.size) >= side else Image.Resampling.BILINEAR
-        return np.asarray(picture.convert("RGB").resize((side, side), smooth))
+        # A box would take whole pixels alone, and move an edge by up to half of one.
+        return np.asarray(picture.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
