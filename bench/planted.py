@@ -1,4 +1,4 @@
-"""Planted contradictions, cycles and leaks found, and what real sources share with real benchmarks.
+"""Planted contradictions, near ones too, cycles and leaks found, and what real sources share with real benchmarks.
 
 `python -m bench.planted`. Real files: PREFMILL_REAL_DATA, by default a folder beside the checkout.
 """
@@ -38,20 +38,23 @@ SOURCES = {
     "rm_bench": ("rm-bench", None),
     "evalbiasbench": ("evalbiasbench", None),
 }
+_LETTERS = str.maketrans("0123456789", "aeioubcdfg")
 _Row = tuple[str, str, str, str]  # source, prompt, chosen, rejected
 _MEDIA: dict[str, Any] = {"media": pl.from_arrow(tables.MEDIA.empty_table()).lazy(), "read_media": dict}  # type: ignore[union-attr]
 
 
 def main() -> None:
     labels, found = _labels()
+    turned, near = _turned()
     leaks, leaked = _leaks()
     real, shared = _real()
     last = (
-        f"RESULT contradictions={found['contradiction']} of {2 * PLANTED} cycles={found['preference_cycle']} of "
-        f"{found['on a cycle']} leaks={leaked[0]} of {PLANTED} invented={found['invented'] + leaked[1]} "
+        f"RESULT contradictions={found['contradiction']} of {2 * PLANTED} near_contradictions={near[0]} of "
+        f"{2 * PLANTED} cycles={found['preference_cycle']} of "
+        f"{found['on a cycle']} leaks={leaked[0]} of {PLANTED} invented={found['invented'] + near[1] + leaked[1]} "
         f"themis_in_hh_rlhf={shared[0]} of {shared[1]}"
     )
-    _measure.keep("planted", [*labels, *leaks, *real, last])
+    _measure.keep("planted", [*labels, *turned, *leaks, *real, last])
 
 
 def _labels() -> tuple[list[str], dict[str, int]]:
@@ -93,6 +96,44 @@ def _labels() -> tuple[list[str], dict[str, int]]:
         "",
     ]
     return lines, found
+
+
+def _turned() -> tuple[list[str], tuple[int, int]]:
+    """Pairs and their near copies with the label turned, each word changed with a chance of 3%; and, twice on
+    each prompt, pairs alike by design as RLHF-V's: a tenth of the words of one text edited on each side."""
+    rng = np.random.default_rng(10)
+    planted, alike = [], []
+    for number in range(PLANTED):
+        prompt, chosen, rejected = (_spoken(rng, int(rng.integers(25, 100))) for _ in range(3))
+        if number % 2:  # half of the words are those of chosen
+            rejected = " ".join([*chosen.split()[::2], *rejected.split()[::2]])
+        planted.append(("a", prompt, chosen, rejected))
+        planted.append(("b", *(_edited(rng, text, 0.03) for text in (prompt, rejected, chosen))))
+        said, asked = _spoken(rng, int(rng.integers(40, 100))), _spoken(rng, 25)
+        alike += [(source, asked, _edited(rng, said, 0.1), _edited(rng, said, 0.1)) for source in "ab"]
+    table = _table([*planted, *alike])
+    signal = pl.from_arrow(_apply.run_signal("near_duplicates", {"pairs": table.lazy()}))
+    assert isinstance(signal, pl.DataFrame)
+    survivors = table.with_columns(source_order=(pl.col("source") == "b").cast(pl.Int64))
+    made = _apply.decide("near_duplicates", survivors, signal, _apply.rules()["near_duplicates"]())
+    gone = set(made.filter(pl.col("reason") == "near_contradiction")["pair_id"])
+    right = set(table["pair_id"].head(len(planted)))
+    lines = [
+        f"{PLANTED} pairs with a near copy of the label turned, {PLANTED} prompts with two pairs alike by design",
+        f"  near copies with the label turned, both sides: {len(gone & right)} of {len(planted)}",
+        f"  others dropped as contradictions: {len(gone - right)} of {len(alike)}",
+        "",
+    ]
+    return lines, (len(gone & right), len(gone - right))
+
+
+def _spoken(rng: np.random.Generator, words: int) -> str:
+    """Words without digits: a number says what is asked."""
+    return " ".join(f"w{word}".translate(_LETTERS) for word in rng.integers(0, 4000, words))
+
+
+def _edited(rng: np.random.Generator, text: str, share: float) -> str:
+    return " ".join(_spoken(rng, 1) if rng.random() < share else word for word in text.split())
 
 
 def _leaks() -> tuple[list[str], tuple[int, int]]:

@@ -27,9 +27,9 @@ class Found:
     have columns left < right (places of such first pairs). near has the similarities `prompt, chosen, rejected`,
     and `named`: whether prompts, and completions of fewer than `FEW` words, agree in their numbers and names.
     opposed, only of pairs with the same criterion, has `similarity`, the least of the three the other way round,
-    `margin`, by how much completions are more alike the other way round than straight, and `named`, of which the
-    other way round more is asked: short prompts, and those of short completions, have the same words in the same
-    order ("Is the cat left of the dog?" turned is another question, and yes its answer).
+    `margin`, by how much completions are more alike the other way round than straight, and `named`, which asks
+    more there: short texts, and the prompts of short completions, must be equal ("Is the cat left of the dog?"
+    with its words in another order is another question, and the other answer right).
     """
 
     pair_ids: pl.Series
@@ -120,9 +120,14 @@ class PairSketches:
         return pairs.with_columns(**parts).filter(near), pairs.filter(opposed).with_columns(**against)
 
     def _asked_alike(self, one: np.ndarray, two: np.ndarray) -> np.ndarray:
-        words = [self._texts.words(rows[:, :3].ravel()).reshape(-1, 3) for rows in (one, two)]
-        equal = self._texts.form(one[:, 0]) == self._texts.form(two[:, 0])
-        alike: np.ndarray = self._named_alike(one, two) & (equal | (np.minimum(*words) >= FEW).all(axis=1))
+        """Of opposed pairs, the second turned: short texts, and prompts of short completions, must be equal."""
+        words, form = (
+            [read(rows[:, :3].ravel()).reshape(-1, 3) for rows in (one, two)]
+            for read in (self._texts.words, self._texts.form)
+        )
+        short = np.minimum(*words) < FEW
+        short[:, 0] |= short.any(axis=1)
+        alike: np.ndarray = self._named_alike(one, two) & ((form[0] == form[1]) | ~short).all(axis=1)
         return alike
 
     def _named_alike(self, one: np.ndarray, two: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ the completions are clearly more alike the other way round than straight, and no
 pair are so alike that both ways fit, as those of RLHF-V are by design.
 
 A pair is no duplicate when its prompt differs in a number or a name (any word with a capital), nor when a
-completion of fewer than 20 words does: there it is what is asked, or the answer. Of opposed pairs, a prompt of
-fewer than 20 words, or one with such a completion, must have the same words in the same order.
+completion of fewer than 20 words does: there it is what is asked, or the answer. Of opposed pairs, any
+text of fewer than 20 words, and the prompt of such a completion, must have the same words in the same order.
 """
 
 from __future__ import annotations

@@ -141,6 +141,12 @@ def test_a_prompt_of_short_answers_with_another_order_or_word_is_another_questio
     assert len(decided(pairs(("a", one, "Yes", "No"), ("b", one + "?", "No", "Yes")))) == 2
 
 
+def test_short_answers_with_their_words_in_another_order_are_no_contradiction():
+    table = pairs(("a", LONGER, "[5, 1, 3]", "[3, 1, 2]"), ("b", LONGER, "[3, 1, 2]", "[1, 3, 5]"))
+    assert [(each["similarity"], each["named"]) for (each,) in against(table)] == [(1, False)] * 2
+    assert decided(table) == {}
+
+
 def test_under_two_criteria_opposite_labels_oppose_nothing():
     table = pairs(("a", PROMPT, GOOD, BAD, "helpfulness"), ("b", PROMPT, BAD, GOOD, "harmlessness"))
     assert against(table) == [[], []]
