@@ -128,24 +128,6 @@ def test_a_blurred_picture_is_met_by_its_own_copies_and_not_by_others_of_its_col
     assert found([*copies, *strangers], [blurred]) == {(copy.media_id, blurred.media_id) for copy in copies}
 
 
-def shaded(one, two):
-    """Level stripes of two colours, of which the second is a little lighter towards the upper left."""
-    y, x = np.mgrid[0:150, 0:180]
-    light = (1.06 - 0.12 * (x + y) / 330)[..., None]
-    return check_image(
-        encode_image(np.where((y % 34 < 17)[..., None], one, two * light).clip(0, 255).astype(np.uint8))
-    )
-
-
-def test_stripes_that_a_cut_shifts_onto_others_are_told_apart_by_their_shades():
-    yellow, black = np.array([240, 208, 50]), np.array([30, 30, 34])
-    known, other = shaded(black, yellow), shaded(yellow, black)
-    shifted = Image.open(io.BytesIO(other.data)).crop((0, 10, 180, 150))
-    other = check_image(encode_image(np.asarray(shifted.convert("RGB"))))
-    copy = rewritten(known.data, "cut")
-    assert found([copy, other], [known]) == {(copy.media_id, known.media_id)}
-
-
 def test_another_colour_makes_another_picture():
     (red,) = drawings(1)
     blue = check_image(encode_image(np.asarray(Image.open(io.BytesIO(red.data)).convert("RGB"))[..., ::-1].copy()))
