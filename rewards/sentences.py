@@ -26,22 +26,18 @@ class SentenceStates:
     """`rewards.frozen.Extractor` on a sentence encoder in a folder: mean of the last states, length one."""
 
     def __init__(self, folder: Path) -> None:
-        import torch
         from transformers import AutoModel, AutoTokenizer
 
         from rewards.sequence import dtype_and_device
 
-        _, device = dtype_and_device()
+        dtype, device = dtype_and_device()
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
-        # bfloat16 halves the time of a CPU too, and an embedding needs no more.
-        self._model = (
-            AutoModel.from_pretrained(folder, dtype=torch.bfloat16, use_safetensors=True).to(device).eval()
-        )
+        self._model = AutoModel.from_pretrained(folder, dtype=dtype, use_safetensors=True).to(device).eval()
         with (folder / "model.safetensors").open("rb") as file:
             weights = hashlib.file_digest(file, "sha256").hexdigest()[:16]
         self.size = int(self._model.config.hidden_size)
         self.width = TEXT_WIDTH + 2 * self.size
-        self.fingerprint = f"frozen-{VERSION}-sentences-{weights}-{TOKENS}"
+        self.fingerprint = f"frozen-{VERSION}-sentences-{weights}-{TOKENS}-{str(dtype).removeprefix('torch.')}"
 
     def fits(self, items: Sequence[Item]) -> np.ndarray:
         return np.ones(len(items), bool)
