@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from test_rewards_transformers import item
 
 from pairs.errors import PrefmillError
@@ -40,6 +41,7 @@ def test_a_state_is_measures_meaning_and_what_prompt_and_completion_share(minilm
     own = states[:, TEXT_WIDTH : TEXT_WIDTH + minilm.size]
     assert np.abs(own[0] - own[1]).max() < 0.01
     assert minilm.fingerprint.startswith("frozen-features-")
+    assert minilm.fingerprint.endswith("bfloat16" if torch.cuda.is_available() else "float32")
     assert minilm.fits(items).all()
 
 
