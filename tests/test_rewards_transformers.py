@@ -296,7 +296,7 @@ def test_soft_labels_turn_a_backbone_around(text_backbone, tmp_path):
 def test_accumulated_micro_batches_equal_one_batch(text_backbone, tmp_path):
     rows = [{**row(n, f"word {n}", "it is good " * n, "it is bad"), "weight": 1.0 + n % 3} for n in range(1, 17)]
     folder = publish(tmp_path / "data", rows)
-    rewards, losses = [], []
+    margins, losses = [], []
     for micro, checkpointing in ((8, False), (2, False), (2, True)):
         settings = TrainSettings(
             backbone=str(text_backbone), batch_size=8, micro_batch_size=micro, learning_rate=1e-3, epochs=2,
@@ -304,7 +304,9 @@ def test_accumulated_micro_batches_equal_one_batch(text_backbone, tmp_path):
         )  # fmt: skip
         done = train(folder, "demo", tmp_path / f"{micro}{checkpointing}", settings, progress=False)
         losses.append([loss for _, loss, _ in done.curve])
-        rewards.append(load_reward_model(done.path).rewards([item("it is good"), item("it is bad")]))
+        good, bad = load_reward_model(done.path).rewards([item("it is good"), item("it is bad")])
+        # The last bias adds the same to all rewards: its gradient is 0, and AdamW steps along its rounding.
+        margins.append(good - bad)
     assert len(losses[0]) == 4
     np.testing.assert_allclose(losses, [losses[0]] * 3, atol=1e-4)
-    np.testing.assert_allclose(rewards, [rewards[0]] * 3, atol=5e-4)
+    np.testing.assert_allclose(margins, [margins[0]] * 3, atol=2e-5)
