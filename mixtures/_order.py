@@ -40,14 +40,14 @@ class Order:
         for batch in rows.collect_batches(chunk_size=_AT_ONCE, maintain_order=True):
             part = slice(end, end := end + batch.height)
             splits = batch["split"].replace_strict(names, range(len(names)), return_dtype=pl.UInt64).to_numpy()
-            texts = batch["pair_id"] + "/" + batch["copy"].cast(pl.String)
-            keys[part] = (splits << _SPLIT) | _hashes(recipe, texts)
             self._note(part, batch, count)
+            words = self._first[part], self._second[part]
+            keys[part] = (splits << _SPLIT) | _hashes(recipe, words, self._plan["copy"][part])
         keys = self._by_id(keys)
         for batch in shown.collect_batches(chunk_size=_AT_ONCE, maintain_order=False):
             found, places = self._places(batch["pair_id"])
-            texts = batch["prompt_id"][found] + "/" + pl.Series(self._plan["copy"][places]).cast(pl.String)
-            keys[places] = (keys[places] >> _SPLIT << _SPLIT) | _hashes(recipe, texts)
+            hashes = _hashes(recipe, _words(batch["prompt_id"][found]), self._plan["copy"][places])
+            keys[places] = (keys[places] >> _SPLIT << _SPLIT) | hashes
         self._sort(keys)
         ends = np.cumsum(np.bincount((keys >> _SPLIT).astype(np.int64), minlength=len(names))).tolist()
         self.splits = [one for one in zip(names, [0, *ends], ends, strict=False) if one[1] < one[2]]
@@ -148,8 +148,19 @@ class Order:
         return {name: pl.Series(values[positions], nan_to_null=True) for name, values in self._plan.items()}
 
 
-def _hashes(recipe: Recipe, texts: pl.Series) -> np.ndarray:
-    return (uniform(recipe.seed, "order", texts.to_list()) * 2.0**53).astype(np.uint64)
+def _hashes(recipe: Recipe, words: tuple[np.ndarray, np.ndarray], copies: np.ndarray) -> np.ndarray:
+    """53 bits for each id, given by its `_words`, and copy. Ids are hashes themselves: only the key has to be
+    stirred in."""
+    key = uniform(recipe.seed, "order", [""]).view(np.uint64)
+    return _stirred(_stirred(_stirred(words[0] ^ key) ^ words[1]) ^ copies.astype(np.uint64)) >> np.uint64(11)
+
+
+def _stirred(words: np.ndarray) -> np.ndarray:
+    """Each bit of the result hangs on all 64 of a word: SplitMix64 (Steele, Lea and Flood 2014)."""
+    words = words + np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
 
 
 def _words(ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
