@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
 import torch
 from transformers import TrainingArguments
 from transformers.integrations import get_available_reporting_integrations
@@ -35,6 +37,27 @@ def check(settings: TrainSettings) -> None:
         raise PrefmillError("fsdp is set, but there is no GPU to spread weights over; take it out")
     if settings.fsdp and settings.lora_rank is not None:
         raise PrefmillError("fsdp and lora_rank are both set: adapters are merged whole; take one of them out")
+    if settings.deepspeed is not None:
+        _check_deepspeed(settings, settings.deepspeed)
+
+
+def _check_deepspeed(settings: TrainSettings, path: str) -> None:
+    both = [name for name, used in (("fsdp", settings.fsdp), ("lora_rank", settings.lora_rank)) if used]
+    if both:
+        raise PrefmillError(f"deepspeed and {both[0]} are both set; take one of them out")
+    if find_spec("deepspeed") is None:
+        raise PrefmillError("deepspeed is set, but not installed; pip install deepspeed, or take it out")
+    try:
+        zero = orjson.loads(Path(path).read_bytes()).get("zero_optimization", {})
+    except (OSError, ValueError, AttributeError) as error:
+        raise PrefmillError(
+            f"deepspeed = {path!r}: {error}; expected a configuration of DeepSpeed, JSON"
+        ) from None
+    gathers = "stage3_gather_16bit_weights_on_model_save"
+    if zero.get("stage") == 3 and not zero.get(gathers):  # it would be missed when the training is over
+        raise PrefmillError(
+            f"deepspeed = {path!r}: stage 3 without {gathers}; set it to true, or nothing is saved"
+        )
 
 
 def workers(settings: TrainSettings, encoder: Encoder) -> int:
@@ -82,6 +105,7 @@ def arguments(
         # Parts that no row of a batch needs get no gradient: a vision tower by texts, one expert of many.
         ddp_find_unused_parameters=True,
         ddp_backend="gloo" if processes > 1 and not torch.cuda.is_available() else None,
+        deepspeed=settings.deepspeed,
         fsdp=settings.fsdp or None,
         fsdp_config={"reshard_after_forward": True} if settings.fsdp else None,
         dataloader_num_workers=prepared_by,

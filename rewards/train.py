@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"
 _BATCH = 512
 _OF_BACKBONES = (
-    "lora_rank", "streaming", "workers", "processes", "fsdp", "activation_checkpointing", "save_steps",
+    "lora_rank", "streaming", "workers", "processes", "fsdp", "deepspeed", "activation_checkpointing",
+    "save_steps",
 )  # fmt: skip
 
 
@@ -81,6 +82,9 @@ class TrainSettings(pydantic.BaseModel, extra="forbid"):
     )
     processes: int = Field(1, gt=0, description="on this machine, by torchrun; one per GPU")
     fsdp: bool = Field(False, description="spread weights and optimizer over the GPUs")
+    deepspeed: str | None = Field(
+        None, description="path of a DeepSpeed configuration (JSON), instead of fsdp; needs the package"
+    )
     report_to: list[str] = Field([], description='e.g. ["tensorboard"], ["wandb"]: integrations of transformers')
     seed: int = 17
 
@@ -154,7 +158,8 @@ def train(
 
     begun = time.perf_counter()
     out = Path(out).absolute()
-    if settings.processes > 1 and settings.backbone != EMBEDDED and not launch.launched():
+    spread = settings.processes > 1 or settings.deepspeed is not None
+    if spread and settings.backbone != EMBEDDED and not launch.launched():
         return launch.train(dataset, config, out, settings, progress)
     rows, columns, held = _read(dataset, config, settings)
     work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
