@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,6 +19,7 @@ from pairs.store import Store, file_hash, settle, sync_folder
 from pairs.tables import MEDIA, PAIRS, TABLES
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
     from deltalake.transaction import AddAction, RemoveAction
 

@@ -32,7 +32,7 @@ from rewards.train import TrainSettings, train
 
 torch.set_num_threads(1)
 dataset, out, settings, datasets.config.HF_DATASETS_CACHE = sys.argv[1:]
-arguments, finetune._check, spread = finetune._arguments, lambda settings: None, []
+arguments, finetune.check, spread = finetune.arguments, lambda settings: None, []
 
 def told(*given):
     made = arguments(*given)
@@ -47,7 +47,7 @@ class Stopped(finetune.RewardTrainer):
             raise InterruptedError
         return super().training_step(model, *given, **more)
 
-finetune._arguments, whole, finetune.RewardTrainer = told, finetune.RewardTrainer, Stopped
+finetune.arguments, whole, finetune.RewardTrainer = told, finetune.RewardTrainer, Stopped
 order = dataset, "demo", Path(out), TrainSettings(**json.loads(settings))
 try:
     train(*order, progress=False)
