@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel
+from threadpoolctl import threadpool_limits
 
 import filters
 from filters._decisions import KEY, checked, decisions
@@ -47,8 +48,10 @@ def run_signal(name: str, tables: Mapping[str, Any]) -> pa.Table:
             f"filters/{name}.py: signal reads the table {missing[0]!r}, given were {', '.join(sorted(tables))}"
         )
     schema = pa.schema([field.with_nullable(field.name != "pair_id") for field in module.SIGNAL])
-    lazy = module.signal(**{table: tables[table] for table in wanted if table in tables}).select(schema.names)
-    rows = lazy.collect(engine="streaming").sort("pair_id")
+    # Products of small matrices: between them the threads of a BLAS wait for each other, ten times as long.
+    with threadpool_limits(1, "blas"):
+        lazy = module.signal(**{table: tables[table] for table in wanted if table in tables}).select(schema.names)
+        rows = lazy.collect(engine="streaming").sort("pair_id")
     if rows["pair_id"].null_count() or rows["pair_id"].n_unique() != rows.height:
         raise PrefmillError(
             f"filters/{name}.py: signal has {rows.height} rows for {rows['pair_id'].n_unique()} pair_ids, "
