@@ -14,7 +14,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 from test_rewards_embedded import own_cache, publish, row  # noqa: F401
-from test_rewards_training import graded, logsigmoid
+from test_rewards_training import expected_loss, graded, logsigmoid
 from test_rewards_transformers import colour_rows, text_backbone, vision_backbone  # noqa: F401
 from transformers import AutoModel
 
@@ -147,23 +147,7 @@ def test_the_loss_is_that_of_a_whole_training(options, settings, tmp_path):
     dataset = publish(tmp_path / "data", graded(8))
     still = settings.model_copy(update={"learning_rate": 1e-12, "batch_size": 8, "epochs": 1, **options})
     done = train(dataset, "demo", tmp_path / "model", still, progress=False)
-    model = load_reward_model(done.path)
-    rows = next(row_batches(load_pairs(dataset, "demo", "train"), 8))
-    chosen, rejected = (model.rewards(side).astype(np.float64) for side in items(rows))
-    if "length_normalised" in options:
-        words = model.encoder.tokenizer
-        counts = [[len(words(one["content"])["input_ids"]) for row in rows for one in row[side]]
-                  for side in ("chosen", "rejected")]  # fmt: skip
-        chosen, rejected = (
-            values / np.log(np.array(n) + 1) for values, n in zip((chosen, rejected), counts, strict=True)
-        )
-    soft, weight = (np.array([row[name] for row in rows]) for name in ("soft_label", "weight"))
-    given = np.array([row["source_margin"] or 0 for row in rows])
-    scale = {"a": np.mean([1, 3, 1, 3]), "b": np.mean([200, 200, 400])}
-    ahead = options.get("adaptive_margin", 0) * given / [scale[row["source"]] for row in rows]
-    margin, weight = chosen - rejected, weight / weight.mean()
-    loss = -soft * logsigmoid(margin - ahead) - (1 - soft) * logsigmoid(-margin - ahead)
-    expected = (weight * loss).mean() + options.get("centre", 0) * (weight * (chosen + rejected) ** 2).mean()
+    expected = expected_loss(load_reward_model(done.path), dataset, options)
     assert done.curve[0][1] == pytest.approx(expected, abs=1e-5)
 
 
