@@ -7,7 +7,6 @@ backbone gives its last hidden state at the last real token.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -20,11 +19,10 @@ from pairs.store import Store
 from pairs.tables import FEATURES
 from rewards.features import DENSE_WIDTH, VERSION, features
 from rewards.interface import Item
-from rewards.score import BATCH, CHUNK, KEEP_EVERY, ScoreBooks, chunk_items
+from rewards.score import BATCH, CHUNK, Kept, ScoreBooks, chunk_items, missing
 from rewards.sentences import MINILM, minilm
 
 EMBEDDED = "embedded"
-_CHUNK = 1 << 23  # numbers per commit at most, 32 MB
 _BATCH = BATCH  # completions that go through the extractor together
 
 
@@ -100,47 +98,27 @@ def keep(
     """
     from tqdm import tqdm
 
-    have = store.scan("features", [extractor.fingerprint]).select("completion_id").collect()
-    todo = ids.join(have, on="completion_id", how="anti").sort("prompt_id", "completion_id")
+    todo = missing(store, "features", extractor.fingerprint, ids)
     unread, waiting = 0, list[Item]()
-    with tqdm(total=len(todo), desc="features", unit=" completions", disable=not progress or not len(todo)) as bar:
-        kept = _Kept(store, extractor)
+
+    def write(found: list[str], states: np.ndarray) -> None:
+        _append(store, extractor.fingerprint, found, states)
+
+    with (
+        tqdm(total=len(todo), desc="features", unit=" completions", disable=not progress or not len(todo)) as bar,
+        Kept(write) as kept,
+    ):
         for items in read(todo):
             fits = extractor.fits(items)
             waiting += [item for item, fit in zip(items, fits, strict=True) if fit]
             unread += int((~fits).sum())
             while len(waiting) >= _BATCH:
-                kept.add(waiting[:_BATCH])
+                kept.add(waiting[:_BATCH], extractor.states(waiting[:_BATCH]))
                 del waiting[:_BATCH]
             bar.update(len(items))
-        kept.add(waiting)
-        kept.commit()
+        if waiting:
+            kept.add(waiting, extractor.states(waiting))
     return ScoreBooks(extractor.fingerprint, len(ids) - len(todo), kept.rows, unread)
-
-
-class _Kept:
-    """States on their way into the table."""
-
-    def __init__(self, store: Store, extractor: Extractor) -> None:
-        self.rows = 0
-        self._store, self._extractor = store, extractor
-        self._ids: list[str] = []
-        self._states: list[np.ndarray] = []
-        self._since = time.monotonic()
-
-    def add(self, items: list[Item]) -> None:
-        """Compute the states of a batch. Only whole batches are committed: a later run begins with the next."""
-        if items:
-            self._ids += [item.completion_id for item in items]
-            self._states.append(self._extractor.states(items))
-        if len(self._ids) * self._extractor.width >= _CHUNK or time.monotonic() - self._since > KEEP_EVERY:
-            self.commit()
-
-    def commit(self) -> None:
-        if self._ids:
-            _append(self._store, self._extractor.fingerprint, self._ids, np.concatenate(self._states))
-            self.rows += len(self._ids)
-        self._ids, self._states, self._since = [], [], time.monotonic()
 
 
 def _append(store: Store, fingerprint: str, ids: list[str], states: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from rewards.interface import Item, RewardModel
 
 CHUNK = 20_000  # completions per read, and per commit at most
 KEEP_EVERY = 60.0  # seconds between commits at most, but for one batch: what a killed run loses
+_HELD = 1 << 23  # numbers per commit at most, 32 MB
 BATCH = 1_000  # completions whose pictures are in memory together
 
 
@@ -63,12 +64,17 @@ def score(store: Store, model: RewardModel, wanted: pl.LazyFrame, *, progress: b
     from tqdm import tqdm
 
     ids = wanted.select("prompt_id", "completion_id").collect()
-    have = store.scan("rewards", [model.fingerprint]).select("completion_id").collect()
-    todo = ids.join(have, on="completion_id", how="anti").sort("prompt_id", "completion_id")
+    todo = missing(store, "rewards", model.fingerprint, ids)
     unscored = 0
+
+    def write(found: list[str], values: np.ndarray) -> None:
+        columns = [pa.array([model.fingerprint] * len(found)), pa.array(found), pa.array(values)]
+        table = pa.table(columns, schema=REWARDS)
+        store.append("rewards", model.fingerprint, table, {"completions": str(len(found))})
+
     with (
         tqdm(total=len(todo), desc="rewards", unit=" completions", disable=not progress or not len(todo)) as bar,
-        _Kept(store, model.fingerprint) as kept,
+        Kept(write) as kept,
     ):
         for start in range(0, len(todo), CHUNK):
             for items in chunk_items(store, wanted, todo.slice(start, CHUNK)):
@@ -81,32 +87,38 @@ def score(store: Store, model: RewardModel, wanted: pl.LazyFrame, *, progress: b
     return ScoreBooks(model.fingerprint, len(ids) - len(todo), kept.rows, unscored)
 
 
-class _Kept:
-    """Rewards on their way into the table. What was added is committed at the end, also of a run that fails."""
+def missing(store: Store, table: str, fingerprint: str, ids: pl.DataFrame) -> pl.DataFrame:
+    """Those of `ids` (`prompt_id, completion_id`) for which a table has nothing under a fingerprint, sorted."""
+    have = store.scan(table, [fingerprint]).select("completion_id").collect()
+    return ids.join(have, on="completion_id", how="anti").sort("prompt_id", "completion_id")
 
-    def __init__(self, store: Store, fingerprint: str) -> None:
+
+class Kept:
+    """What a model says of completions, on its way into a table: `write` gets ids and values every `KEEP_EVERY`
+    seconds, when `_HELD` numbers wait, and at the end, also of a run that fails."""
+
+    def __init__(self, write: Callable[[list[str], np.ndarray], None]) -> None:
         self.rows = 0
-        self._store, self._fingerprint = store, fingerprint
+        self._write = write
         self._ids: list[str] = []
         self._values: list[np.ndarray] = []
         self._since = time.monotonic()
 
-    def add(self, items: list[Item], rewards: np.ndarray) -> None:
+    def add(self, items: list[Item], values: np.ndarray) -> None:
+        """Values [items] or [items, width]. Only whole batches are committed: a later run begins with the next."""
         self._ids += [item.completion_id for item in items]
-        self._values.append(rewards)
-        if time.monotonic() - self._since > KEEP_EVERY:
+        self._values.append(values)
+        waiting = sum(part.size for part in self._values)
+        if waiting >= _HELD or time.monotonic() - self._since > KEEP_EVERY:
             self.commit()
 
     def commit(self) -> None:
         if self._ids:
-            values = np.concatenate(self._values)
-            columns = [pa.array([self._fingerprint] * len(values)), pa.array(self._ids), pa.array(values)]
-            table = pa.table(columns, schema=REWARDS)
-            self._store.append("rewards", self._fingerprint, table, {"completions": str(len(values))})
-            self.rows += len(values)
+            self._write(self._ids, np.concatenate(self._values))
+            self.rows += len(self._ids)
         self._ids, self._values, self._since = [], [], time.monotonic()
 
-    def __enter__(self) -> _Kept:
+    def __enter__(self) -> Kept:
         return self
 
     def __exit__(self, *failure: object) -> None:

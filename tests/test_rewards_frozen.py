@@ -8,7 +8,7 @@ import pytest
 from test_rewards_transformers import item, solid, text_backbone, vision_backbone  # noqa: F401
 
 from pairs.errors import PrefmillError
-from rewards import frozen
+from rewards import frozen, score
 from rewards.features import DENSE_WIDTH, features
 from rewards.interface import Item
 from rewards.score import completions_of
@@ -45,7 +45,7 @@ class Stopped(frozen.EmbeddedStates):
 
 
 def test_a_second_run_computes_nothing_and_a_stopped_one_goes_on(store, pairs, monkeypatch):
-    monkeypatch.setattr(frozen, "_CHUNK", 20 * DENSE_WIDTH)
+    monkeypatch.setattr(score, "_HELD", 20 * DENSE_WIDTH)
     monkeypatch.setattr(frozen, "_BATCH", 20)
     wanted = completions_of(pairs)
     with pytest.raises(KeyboardInterrupt):

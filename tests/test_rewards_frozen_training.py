@@ -194,10 +194,10 @@ def test_pairs_over_the_budget_are_counted(settings, tmp_path):
 CHILD = """
 import sys, json, torch, datasets
 from pathlib import Path
-from rewards import frozen
+from rewards import frozen, score
 from rewards.train import TrainSettings, train
 torch.set_num_threads(1)
-frozen._BATCH, frozen._CHUNK = 8, 8 * 32
+frozen._BATCH, score._HELD = 8, 8 * 32
 dataset, out, settings, datasets.config.HF_DATASETS_CACHE = sys.argv[1:]
 train(dataset, "demo", Path(out), TrainSettings(**json.loads(settings)), progress=False)
 """
