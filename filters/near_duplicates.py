@@ -171,28 +171,7 @@ def _opposed(rows: pl.DataFrame, params: Rule) -> pl.DataFrame:
     forms = heads.select("place", "form", by="pair_id").join(
         rows.group_by("form").agg(votes=pl.len().cast(pl.Int64), first=rank(params.priority).min()), on="form"
     )
-    edges = (
-        heads.select("place", "opposed")
-        .explode("opposed")
-        .filter(pl.col("opposed").is_not_null())
-        .unnest("opposed")
-        .filter(
-            pl.col("similarity") >= params.text_jaccard, pl.col("margin") >= params.opposed_margin, pl.col("named")
-        )
-        .join(forms.rename({"place": "other"}), on="form")
-        .join(forms.select("place", own_first="first"), on="place")
-    )
-    fates = (
-        edges.sort(-pl.col("similarity"), "other")
-        .group_by("place", maintain_order=True)
-        .agg(
-            pl.col("similarity", "by").first(),
-            pl.col("first").min(),
-            pl.col("own_first").first(),
-            against=pl.col("votes").sum(),
-        )
-    )
-    fates = fates.join(_supporters(forms, _near(heads, params)), on="place")
+    fates = _against(heads, forms, params).join(_supporters(forms, _near(heads, params)), on="place")
     lost, tied, reason = {
         "drop": (pl.lit(True), pl.lit(False), "near_contradiction"),
         "majority": (
@@ -211,6 +190,30 @@ def _opposed(rows: pl.DataFrame, params: Rule) -> pl.DataFrame:
         fates.filter(lost).join(forms.select("place", "form"), on="place"), on="form", maintain_order="left"
     )
     return decisions(gone, "drop", named, "similarity", "by")
+
+
+def _against(heads: pl.DataFrame, forms: pl.DataFrame, params: Rule) -> pl.DataFrame:
+    """What opposes each opposed form: its place, similarity and pair_id (`by`) of the likest, the first source of
+    all of them and its own (`first, own_first`), and the rows that say them (`against`)."""
+    return (
+        heads.select("place", "opposed")
+        .explode("opposed")
+        .filter(pl.col("opposed").is_not_null())
+        .unnest("opposed")
+        .filter(
+            pl.col("similarity") >= params.text_jaccard, pl.col("margin") >= params.opposed_margin, pl.col("named")
+        )
+        .join(forms.rename({"place": "other"}), on="form")
+        .join(forms.select("place", own_first="first"), on="place")
+        .sort(-pl.col("similarity"), "other")
+        .group_by("place", maintain_order=True)
+        .agg(
+            pl.col("similarity", "by").first(),
+            pl.col("first").min(),
+            pl.col("own_first").first(),
+            against=pl.col("votes").sum(),
+        )
+    )
 
 
 def _supporters(forms: pl.DataFrame, near: pl.DataFrame) -> pl.DataFrame:
