@@ -97,6 +97,8 @@ def test_nearly_the_same_the_other_way_round_is_a_contradiction():
     assert decided(table, opposed="keep") == decided(table, text_jaccard=similarity + 0.001) == {}
     assert list(decided(table, opposed="first_source")) == [1]
     assert list(decided(table, opposed="first_source", priority=["b"])) == [0]
+    both = pairs(("a", LONGER, GOOD, BAD), ("a", asked, BAD, with_edit(GOOD, 5)))
+    assert sorted(decided(both, opposed="first_source")) == [0, 1], "nobody says both"
 
 
 def test_a_majority_counts_all_that_nearly_say_so():

@@ -127,6 +127,9 @@ def test_rows_are_shuffled_and_copies_lie_apart(tmp_path):
     assert sum(one == other for one, other in pairwise(ids)) < 10  # of 150 pairs, each there twice
     assert 80 < sum(one != other for one, other in pairwise(sources)) < 190  # 133 if sources were drawn by lot
     assert ids != sorted(ids)
+    other = put(store, recipe_of(tmp_path, "seed = 5\nsize = 300\n[sources.talk]\n[sources.look]\n"))
+    again = load(other.root, split="train")["pair_id"][:]
+    assert sum(one == two for one, two in zip(ids, again, strict=True)) < 15, "another seed is another order"
 
 
 def ranked(store, prompts, answers):

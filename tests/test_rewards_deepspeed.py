@@ -41,6 +41,9 @@ def test_deepspeed_trains_as_one_process_does(stage, text_backbone, tmp_path, mo
     items = [item("it is good"), item("it is bad")]
     margins = [good - bad for good, bad in (load_reward_model(at.path).rewards(items) for at in (whole, done))]
     assert margins[0] == pytest.approx(margins[1], abs=1e-5)
+    none = spread.model_copy(update={"deepspeed": configuration(tmp_path, 9)})
+    with pytest.raises(PrefmillError, match="DeepSpeedZeroConfig"):  # DeepSpeed reads its configuration, we don't
+        train(data, "demo", tmp_path / "none", none, progress=False)
 
 
 def test_what_deepspeed_cannot_do_is_said_before_it_starts(tmp_path, monkeypatch):
