@@ -24,8 +24,8 @@ demo: install ## run the whole graph on generated native files; ends with a summ
 	@$(BIN)/dagster job execute -m pipelines -j demo
 	@$(BIN)/prefmill summary mixtures/demo.toml
 
-test: install ## run the tests
-	$(BIN)/python -m pytest -q
+test: install ## run the tests, as many files at a time as there are cores
+	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 
 ui: install ## open Dagster on http://localhost:3000
 	@$(BIN)/prefmill free-slots

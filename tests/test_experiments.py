@@ -8,6 +8,7 @@ import sys
 import tomllib
 from dataclasses import replace
 
+import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
@@ -16,6 +17,8 @@ from test_rewards_transformers import text_backbone  # noqa: F401
 from pairs.errors import RecipeError
 from pairs.store import Store
 from pipelines import ablate, notes, outcomes, searching, steps
+from pipelines.resources import MixtureFile, StoreResource
+from pipelines.train import evaluation, reward_model
 
 SOURCE = """
 from pairs.schema import Pair
@@ -217,11 +220,6 @@ def test_the_search_table_changes_nothing_of_the_mixture(mine):
 
 
 def test_search_and_training_read_the_same_states_of_a_backbone(tmp_path, mine, text_backbone):  # noqa: F811
-    import dagster as dg
-
-    from pipelines.resources import MixtureFile, StoreResource
-    from pipelines.train import evaluation, reward_model
-
     told = mine.read_text().split("[sources.plain]")[0] + f'[sources.judge]\npath = "{tmp_path}/judge"\n'
     told += f'[search]\nfeatures = "{text_backbone}"\n'
     mine.write_text(f'{told}[train]\nbackbone = "{text_backbone}"\nfreeze_backbone = true\nbatch_size = 32\n')

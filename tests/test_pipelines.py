@@ -17,13 +17,11 @@ import filters
 import sources
 from pairs.errors import PrefmillError, RecipeError
 from pairs.store import Store
-from pipelines import benchmarks, compare, notes, outcomes, planted, steps, summary
+from pipelines import benchmarks, compare, defs, notes, outcomes, planted, steps, summary
 from pipelines.resources import MixtureFile, StoreResource
 
 
 def execute(job, root, mixture):
-    from pipelines import defs
-
     resources = {"store": {"config": {"root": str(root)}}, "mixture": {"config": {"path": str(mixture)}}}
     return defs.resolve_job_def(job).execute_in_process({"resources": resources}, raise_on_error=False)
 
@@ -50,8 +48,6 @@ def demo(tmp_path_factory):
 
 
 def test_every_source_and_filter_is_an_asset_of_its_own():
-    from pipelines import defs
-
     keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
     fixed = {"pairs", "rewards", "mixture", "published", "reward_model", "evaluation", "report"}
     fixed |= {"features", "weights", "ablation"}

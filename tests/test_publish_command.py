@@ -8,7 +8,7 @@ from test_mixtures_hub import hub  # noqa: F401
 from test_pipelines import failures, materialized
 
 import mixtures
-from pipelines import outcomes, steps
+from pipelines import defs, outcomes, steps
 
 RECIPE = '[sources.auto_j]\npath = "{native}"\nadmit_benchmark = true\n'
 
@@ -33,8 +33,6 @@ def curated(tmp_path, monkeypatch):
 
 
 def curate(mixture, root, **more):
-    from pipelines import defs
-
     resources = {"store": {"config": {"root": str(root), **more}}, "mixture": {"config": {"path": str(mixture)}}}
     return defs.resolve_job_def("curate").execute_in_process({"resources": resources}, raise_on_error=False)
 

@@ -37,7 +37,8 @@ class _Files(Answer):
 
     def do_GET(self):
         words = unquote(urlsplit(self.path).path).strip("/").split("/")
-        self.server.asked.add(("token", self.headers.get("Authorization")))
+        if REPO in self.path:  # other libraries of this process ask a hub for other things when they like
+            self.server.asked.add(("token", self.headers.get("Authorization")))
         if words[:2] == ["api", "datasets"]:
             if "tree" not in words:
                 commit = words[5] if words[4:5] == ["revision"] else NEWEST
