@@ -11,6 +11,7 @@ from pairs.schema import LABEL_SOURCES, MODALITIES
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=1)]
+_Host = Annotated[str, Field(pattern=r"^[^/@\s]+$")]  # with its port, without "http://"
 _Ratio = dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]]
 # What the names in a table of allow and deny lists, or in a ratio, may be.
 NAMES = {"label_sources": LABEL_SOURCES, "modalities": MODALITIES, "modality_ratio": MODALITIES}
@@ -45,6 +46,7 @@ class SourceRecipe(_Table):
     max_copies: _Count | None = None  # instead of the mixture's
     path: str | None = None
     pictures: str | None = None  # where the pictures that rows name lie, when not beside the files
+    open_urls: list[_Host] = []  # at which URLs of pictures in rows are opened
     splits: Annotated[list[str], Field(min_length=1)] | None = None
     limit: _Count | None = None
     admit_benchmark: bool = False  # a benchmark's pairs enter only by name: what is trained on cannot be tested on

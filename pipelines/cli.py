@@ -96,12 +96,15 @@ def check(
     pictures: Annotated[
         str | None, typer.Option(help="folder, archive or URL of the pictures that rows name, if not beside them")
     ] = None,
+    open_urls: Annotated[
+        list[str] | None, typer.Option(help="host at which URLs of pictures in rows are opened, may be repeated")
+    ] = None,
 ) -> None:
     """Read the first rows of a source: show three pairs, what was set aside, and why. The store is not touched."""
     from pipelines import inspect_sources
 
     with _one_line():
-        typer.echo(inspect_sources.check(source, path, split or [], rows, pictures))
+        typer.echo(inspect_sources.check(source, path, split or [], rows, pictures, open_urls or []))
 
 
 @app.command()

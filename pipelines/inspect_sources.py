@@ -98,7 +98,14 @@ def _markdown_line(name: str) -> str:
     return f"| [{name}]({home}) | {what} | {' | '.join(facts)} |"
 
 
-def check(name: str, path: str | None, splits: Sequence[str], rows: int, pictures: str | None = None) -> str:
+def check(
+    name: str,
+    path: str | None,
+    splits: Sequence[str],
+    rows: int,
+    pictures: str | None = None,
+    open_urls: Sequence[str] = (),
+) -> str:
     """Read the first `rows` native rows of a source into a store that is thrown away, and tell what they became.
 
     Raises what an ingestion raises: `SourceChanged` when the files are not what the source states.
@@ -108,7 +115,9 @@ def check(name: str, path: str | None, splits: Sequence[str], rows: int, picture
     source: Source = sources.load(name).source
     with tempfile.TemporaryDirectory(prefix="prefmill-check-") as folder:
         store = Store(folder)
-        books = ingest(store, name, path=path, splits=splits or None, limit=rows, pictures=pictures)
+        books = ingest(
+            store, name, path=path, splits=splits or None, limit=rows, pictures=pictures, open_urls=open_urls
+        )
         text = "\n".join([*_told(name, source, path, books), *_findings(store, books), *_pairs(store, books)])
     return terminal.printable(text)
 

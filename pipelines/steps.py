@@ -68,7 +68,10 @@ def ingest(store: Store, recipe: Recipe, name: str) -> Books:
     given = recipe.sources.get(name)
     if given is None:
         return read(store, name)
-    return read(store, name, path=given.path, splits=given.splits, limit=given.limit, pictures=given.pictures)
+    return read(
+        store, name, path=given.path, splits=given.splits, limit=given.limit, pictures=given.pictures,
+        open_urls=given.open_urls,
+    )  # fmt: skip
 
 
 def books(store: Store, recipe: Recipe) -> list[Books]:

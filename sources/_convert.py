@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from pairs.errors import BadRow, SetAside, shown
 from pairs.schema import Known, Medium, Pair, canonical_values
-from sources._media import MediaFinder
 from sources._source import PairsOf, Row, Source
 
 _REMEMBERED = 256  # pictures; rows that share one mostly follow each other
@@ -16,8 +15,13 @@ _REMEMBERED = 256  # pictures; rows that share one mostly follow each other
 _SHAPES = (TypeError, ValueError, AttributeError, LookupError, RecursionError)
 
 
+class Finder(Protocol):
+    def read(self, value: bytes | str) -> bytes:
+        """The bytes behind what a row gave for a picture; `BadRow` when there are none."""
+
+
 class Converter:
-    def __init__(self, source: Source, pairs_of: PairsOf, finder: MediaFinder) -> None:
+    def __init__(self, source: Source, pairs_of: PairsOf, finder: Finder) -> None:
         self._source = source
         self._pairs_of = pairs_of
         self._finder = finder

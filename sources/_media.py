@@ -1,6 +1,7 @@
 """Pictures that rows name by a relative path: looked up in the source's own folders and archives, as streams.
 
-A path in a row never leaves them, nothing is unpacked, and nothing in a row is ever opened as a URL.
+A path in a row never leaves them, nothing is unpacked, and nothing in a row is opened as a URL here: `_web` does
+that for hosts that the user names.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def _really_below(path: str, root: str) -> bool:
 def _inside(value: str) -> str:
     """A relative path in its plain form; raises when it points anywhere else."""
     if "://" in value or "\\" in value or "\0" in value or value.startswith("/") or value[1:2] == ":":
-        raise BadRow("media_path_outside", f"{shown(value)}, expected a path relative to the source")
+        hint = "; `open_urls` names hosts whose pictures are fetched" if "://" in value else ""
+        raise BadRow("media_path_outside", f"{shown(value)}, expected a path relative to the source{hint}")
     path = posixpath.normpath(value)
     if path in (".", "..") or path.startswith("../"):
         raise BadRow("media_path_outside", f"{shown(value)} leaves the source's folder")

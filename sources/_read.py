@@ -46,22 +46,24 @@ def ingest(
     splits: Sequence[str] | None = None,
     limit: int | None = None,
     pictures: str | None = None,
+    open_urls: Sequence[str] = (),
     workers: int | None = None,
 ) -> Books:
     """Read one source into the store, replacing what it held of it; returns its books.
 
     `path` is a folder or fsspec URL that holds the source's native files instead of the hub; `pictures` a folder,
-    archive or fsspec URL in which the pictures that rows name are looked up instead of beside the files; `limit`
-    stops after so many native rows. `workers` is how many processes read, by default one for each core, and none
-    for small files; it changes no row. Nothing is read when neither files nor code have changed since the last
-    time. Raises `SourceChanged` when columns are missing or too many rows are broken, `PrefmillError` when a
+    archive or fsspec URL in which the pictures that rows name are looked up instead of beside the files;
+    `open_urls` names the hosts at which URLs of pictures in rows are opened (`sources._web`), none by default;
+    `limit` stops after so many native rows. `workers` is how many processes read, by default one for each core,
+    and none for small files; it changes no row. Nothing is read when neither files nor code have changed since the
+    last time. Raises `SourceChanged` when columns are missing or too many rows are broken, `PrefmillError` when a
     reading process dies; the store then stays as it was.
     """
     module = sources.load(name)
     source: Source = module.source
     root = find(source, name, store, path, splits)
     shelf = _shelf(name, pictures) if pictures else None
-    fingerprint = _fingerprint(module, root, limit, shelf)
+    fingerprint = _fingerprint(module, root, limit, shelf, open_urls)
     known = store.facts("pairs", name)
     if known.get("fingerprint") == fingerprint:
         books = Books.from_facts(known)
@@ -70,7 +72,8 @@ def ingest(
     started = time.perf_counter()
     total = Total(name)
     with scratch(store.path("scratch"), name) as folder:
-        task = Task(name, root.url, root.revision, str(store.root), str(folder), shelf and shelf.url)
+        places = str(store.root), str(folder), shelf and shelf.url
+        task = Task(name, root.url, root.revision, *places, tuple(open_urls))
         with _progress(name) as progress:
             for unit in _summaries(task, source, root, limit, workers, progress):
                 total.add(unit)
@@ -183,9 +186,12 @@ def _refuse_nothing(total: Total) -> None:
         )
 
 
-def _fingerprint(module: ModuleType, root: Root, limit: int | None, shelf: Shelf | None) -> str:
+def _fingerprint(
+    module: ModuleType, root: Root, limit: int | None, shelf: Shelf | None, open_urls: Sequence[str]
+) -> str:
     """Hash of all that decides an ingestion: the files, this source's code and the reader's."""
     decides = [root.state, sorted(root.files), limit, *([shelf.state] if shelf else [])]
+    decides += [["open_urls", *sorted(open_urls)]] if open_urls else []
     blake = hashlib.blake2b(json.dumps(decides).encode(), digest_size=16)
     for file in _code(module):
         blake.update(file.read_bytes())

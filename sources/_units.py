@@ -29,6 +29,7 @@ class Task:
     store: str
     scratch: str
     pictures: str | None = None  # where rows' pictures are looked up instead of beside the files
+    open_urls: tuple[str, ...] = ()  # hosts at which URLs in rows are opened
 
 
 @dataclass(frozen=True)

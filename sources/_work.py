@@ -11,7 +11,7 @@ import sources
 from pairs.errors import BadRow, SourceChanged
 from pairs.store import Store
 from sources._books import BROKEN_FREE, Summary
-from sources._convert import Converter
+from sources._convert import Converter, Finder
 from sources._divide import divide
 from sources._files import grouped, native_rows
 from sources._joins import Joins
@@ -40,7 +40,7 @@ class Reader:
             finder = MediaFinder(self._fs, self._root, self._source.media)
         else:
             finder = on_shelf(task.pictures, self._source.media)
-        self._converter = Converter(self._source, module.pairs, finder)
+        self._converter = Converter(self._source, module.pairs, _with_urls(finder, task.open_urls))
         self._store = Store(task.store)
         self._scratch = Path(task.scratch)
         self._constant = {"source_revision": task.revision, "role": self._source.role}
@@ -103,6 +103,14 @@ class Reader:
             )
         new = {column for column in columns - expected - source.optional if not column.startswith("_")}
         summary.columns = sorted(new | set(summary.columns))
+
+
+def _with_urls(finder: MediaFinder, hosts: Sequence[str]) -> Finder:
+    if not hosts:
+        return finder
+    from sources._web import Web  # with a client for HTTP, which few sources need
+
+    return Web(hosts, finder)
 
 
 def _columns(row: Row | BadRow, *, grouped: bool) -> set[str]:
