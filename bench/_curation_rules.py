@@ -75,8 +75,8 @@ def _table(train: Pairs, found: Found) -> pl.LazyFrame:
 
 def survivors(train: Pairs) -> pl.DataFrame:
     """The pairs as rules take them."""
-    ids = ("source", "pair_id", "chosen_id", "rejected_id")
-    facts = {"source_order": pl.lit(0), "criterion": pl.lit("overall"), "modality": pl.lit("text")}
+    ids = ("source", "pair_id", "criterion", "chosen_id", "rejected_id")
+    facts = {"source_order": pl.lit(0), "modality": pl.lit("text")}
     facts |= {"flipped": pl.lit(False), "weight": pl.lit(None, pl.Float64)}
     return train.table.select(*ids, **facts)
 
@@ -100,12 +100,12 @@ def probabilities(train: Pairs, rows: pl.DataFrame) -> np.ndarray:
     return kept(train, "reward_disagreement", rows, ALL)
 
 
-def balanced(train: Pairs, policy: str, found: Found | None = None) -> np.ndarray:
+def balanced(train: Pairs, found: Found | None = None, **params: object) -> np.ndarray:
     """Weights `[pairs]` after the length rule, with the default recipe's two models or without any; 0: dropped."""
     tables = {"pairs": train.table.lazy(), **({} if found is None else {"rewards": _table(train, found)})}
     made = pl.from_arrow(_apply.run_signal("length_bias", tables))
     assert isinstance(made, pl.DataFrame)
-    return kept(train, "length_bias", made, lengths.Rule.model_validate({"policy": policy}))
+    return kept(train, "length_bias", made, lengths.Rule.model_validate(params))
 
 
 def surplus(train: Pairs, found: Found) -> np.ndarray:
@@ -145,7 +145,7 @@ def versions(train: Pairs, flipped: np.ndarray, found: Found, seed: int
         "cross-fit": without(margin["cross-fit"], count),
         "dynamics": without(margin["dynamics"], count),
         "small-loss": without(margin["early"], count),
-        "matched": balanced(train, "match", found),
+        "matched": balanced(train, found, policy="match"),
         "confident": without(margin["cross-fit"], confident(margin["cross-fit"])),
     }
 

@@ -24,12 +24,12 @@ def cell(store: Path, job: tuple[str, str, int]) -> Cell:
     found = rules.detect(train, seed)
     left = {"clean": np.ones(len(train)), "nothing": np.ones(len(train))}
     left |= rules.versions(train, flipped, found, seed)
-    accuracy, balanced = _scores(train, flipped, left, test, seed)
+    scores = _scores(train, flipped, left, test, seed)
     detectors = {model: first - second for model, (first, second) in found.items()}
     detectors["default"] = rules.probabilities(train, rules.signal(train, found))
     detectors["surplus"] = rules.surplus(train, found)
     return Cell(
-        *job, accuracy, balanced,
+        *job, *scores,
         {model: _auroc(-values, flipped) for model, values in detectors.items()} if flipped.any() else {},
         {method: _length_auc(train.difference, weights) for method, weights in left.items()},
         {method: float((weights == 0).mean()) for method, weights in left.items()},
@@ -42,15 +42,20 @@ def lengths(store: Path, job: tuple[str, int]) -> Cell:
 
     torch.set_num_threads(1)
     name, seed = job
-    train, test = data.split(data.read(store, name), seed, most=len(data.read(store, name)))
-    left = {"nothing": np.ones(len(train)), "match": rules.balanced(train, "match", rules.detect(train, seed))}
-    left |= {"match drawn": rules.balanced(train, "match"), "weight": rules.balanced(train, "weight")}
+    pairs = data.read(store, name)
+    train, test = data.split(pairs, seed, most=len(pairs), tested=len(pairs))
+    found = rules.detect(train, seed)
+    left = {"nothing": np.ones(len(train)), "match": rules.balanced(train, found, policy="match")}
+    left["match drawn"] = rules.balanced(train, policy="match")
+    left["match over all"] = rules.balanced(train, found, policy="match", per_source=False)
+    left["drawn over all"] = rules.balanced(train, policy="match", per_source=False)
+    left["weight"] = rules.balanced(train, policy="weight")
+    left["weight over all"] = rules.balanced(train, policy="weight", per_source=False)
     left["random"] = np.zeros(len(train))
     count = int((left["match"] > 0).sum())
     left["random"][np.random.default_rng(seed).permutation(len(train))[:count]] = 1
-    accuracy, balanced = _scores(train, np.zeros(len(train), bool), left, test, seed)
     return Cell(
-        name, "none", seed, accuracy, balanced, {},
+        name, "none", seed, *_scores(train, np.zeros(len(train), bool), left, test, seed), {},
         {method: _length_auc(train.difference, weights) for method, weights in left.items()},
         {method: float((weights == 0).mean()) for method, weights in left.items()},
     )  # fmt: skip
@@ -58,15 +63,23 @@ def lengths(store: Path, job: tuple[str, int]) -> Cell:
 
 def _scores(
     train: data.Pairs, flipped: np.ndarray, left: dict[str, np.ndarray], test: data.Pairs, seed: int
-) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], float]]:
-    """Accuracy as found and balanced over length, by trainer and method."""
-    accuracy, balanced = {}, {}
+) -> tuple[dict[tuple[str, str], float], ...]:
+    """`accuracy`, `balanced`, `within` and `correlation` of a `Cell`."""
+    accuracy, balanced, within, correlation = {}, {}, {}, {}
+    parts = [(test.table["part"] == part).to_numpy() for part in test.table["part"].unique().sort()]
     for trainer, found in _trained(train, flipped, left, test, seed).items():
         for method, margins in zip(left, found, strict=True):
-            right = margins > 0
-            sides = [right[test.difference > 0].mean(), right[test.difference < 0].mean()]
-            accuracy[trainer, method], balanced[trainer, method] = float(right.mean()), float(np.mean(sides))
-    return accuracy, balanced
+            key, right = (trainer, method), margins > 0
+            accuracy[key], balanced[key] = float(right.mean()), _balanced(right, test.difference)
+            each = [_balanced(right[part], test.difference[part]) for part in parts]
+            within[key] = float(np.average(each, weights=[part.sum() for part in parts]))
+            correlation[key] = float(np.corrcoef(margins, test.difference)[0, 1])
+    return accuracy, balanced, within, correlation
+
+
+def _balanced(right: np.ndarray, difference: np.ndarray) -> float:
+    """Accuracy where the longer and where the shorter one was preferred, alike."""
+    return float(np.mean([right[difference > 0].mean(), right[difference < 0].mean()]))
 
 
 def _trained(

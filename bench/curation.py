@@ -2,8 +2,9 @@
 
 Labels of real sources are turned, rules act on the training part, and heads on frozen features are trained on what
 is left; accuracy is on held-out pairs of other prompts with the labels as published. Reads PREFMILL_REAL_DATA
-(a folder beside the checkout by default). Five seeds, a quarter of an hour on two cores; seeds that are done are
-kept in `_curation_data.home()`. Writes bench/results/curation.txt and docs/curation.md.
+(a folder beside the checkout by default). Five seeds, eleven minutes on two cores, and six more for embeddings in
+the first run; seeds that are done are kept in `_curation_data.home()`. Writes bench/results/curation.txt and
+docs/curation.md.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ SHOWN = (
 SINGLE = ("cross-fit", "early", "late", "area")  # detectors; `dynamics` is early and late, `default` all
 LEANING = (data.TOGETHER, "HH", "P")  # sets in which the longer one wins more often, the largest first
 TRAINERS = ("regularised", "memorising")
+MEASURES = {
+    "as found": "accuracy", "balanced": "balanced", "balanced within": "within", "correlation": "correlation",
+}  # fmt: skip
 STRUCTURED = ("length", "ambiguous", "one source")
 
 
@@ -70,7 +74,7 @@ def _tables(cells: list[Cell], long: list[Cell]) -> list[str]:
     ]
     for (name, _), rows in _by(long):
         for trainer in TRAINERS:
-            for title, field in (("as found", "accuracy"), ("balanced", "balanced")):
+            for title, field in MEASURES.items():
                 found = [_interval([getattr(one, field)[trainer, method] for one in rows]) for method in methods]
                 lines.append(" | ".join([name, f"{trainer}, {title}", *found]))
         for title, field in (("share dropped", "dropped"), ("AUC of length alone", "length_auc")):
@@ -109,8 +113,11 @@ def _length_lines(cells: list[Cell], long: list[Cell]) -> list[str]:
     for name in LEANING:
         at = [one for one in long if one.name == name]
         for trainer in TRAINERS:
-            found = [f"{rule} {_interval(_gains(at, rule, trainer))}" for rule in list(at[0].dropped)[1:]]
-            lines.append(f"gain of balanced accuracy on {name}, {trainer}: {'; '.join(found)}")
+            for title, what in (("balanced accuracy", "balanced"), ("balanced accuracy within sets", "within")):
+                found = [
+                    f"{rule} {_interval(_gains(at, rule, trainer, what))}" for rule in list(at[0].dropped)[1:]
+                ]
+                lines.append(f"gain of {title} on {name}, {trainer}: {'; '.join(found)}")
     follow = [one for one in cells if one.noise == "length"]
     for trainer in TRAINERS:
         found = [
@@ -142,7 +149,7 @@ def _result(cells: list[Cell], long: list[Cell]) -> list[str]:
         for what in ("accuracy", "balanced"):
             shares = [f"{method} {_won_back(noisy, method, trainer, what):.3f}" for method in SHOWN[2:]]
             lines.append(f"{trainer}, {what}: {', '.join(shares)}")
-    gain = np.mean(_gains([one for one in long if one.name == data.TOGETHER], "match"))
+    gain = np.mean(_gains([one for one in long if one.name == data.TOGETHER], "match over all"))
     return [
         *lines,
         f"by seed: ours less confident {_interval(ahead)}; default detector less {best} {_interval(better)}",
