@@ -2,9 +2,11 @@
 
 40,154 rows in five Parquet files with embedded pictures; the 72,782 rows of the pointwise part are not read.
 https://huggingface.co/datasets/lmms-lab/llava-critic-113k, Apache-2.0. Question and responses stand in brackets
-inside a judge prompt, the verdict in the reply to it; ties are common. The arena layout with verdicts such as
-[[A>B]], said to occur in the pointwise part, is read too. Layouts were taken from a public loader, not from rows:
-a prompt or verdict of another form makes a bad row. Many questions come from sets that are sources here as well.
+inside a judge prompt that ends with "ASSISTANT:" or with the second response, the verdict in the reply to it: a
+code such as [[A>B]], words in brackets, or a sentence that names the better response; ties are common. Layouts
+were taken from public code, not from rows: a prompt that goes on after the responses, an answer whose end its
+brackets leave open, and a verdict that names both or none make a bad row. Many questions come from sets that are
+sources here as well.
 """
 
 import re
@@ -41,8 +43,8 @@ source = Source(
 
 _LAYOUTS = (
     re.compile(
-        r"Question: \[(.*?)\]\s*\n\s*(?:The first response|Response [1A]): \[(.*?)\]\s*\n\s*"
-        r"(?:The second response|Response [2B]): \[(.*)\]",
+        r"Question: \[(.*?)\][^\S\n]*\n\s*(?:The first response|Response [1A]): \[(.*?)\][^\S\n]*\n\s*"
+        r"(?:The second response|Response [2B]): \[(.*)\]\s*(?:ASSISTANT:\s*)?\Z",
         re.DOTALL,
     ),
     re.compile(
@@ -51,22 +53,35 @@ _LAYOUTS = (
         re.DOTALL,
     ),
 )
-_VERDICT = re.compile(r"The better response: \[(\w+)\]|\[\[([AB][<>=]{1,2}[AB])\]\]")
-_FIRST = {"first": True, "1": True, "a": True, "second": False, "2": False, "b": False}
 _CODES = {"A>>B": 2, "A>B": 1, "A=B": 0, "B>A": -1, "B>>A": -2}
+_CODE = re.compile(r"\[\[([AB][<>=]{1,2}[AB])\]\]")
+_STATED = re.compile(r"better response: \[(?:the )?(?:response )?(\w+)(?: response| good)?\]", re.IGNORECASE)
+_TIE = re.compile(r"\[(?:equal|equally good|tie)\]|(?<!not )equally good", re.IGNORECASE)
+_WHICH = r"(?:(first|second) (?:response|answer)|(?:response|answer|assistant) ([12ab]))"
+_ADVERBS = "also|clearly|definitely|even|far|generally|indeed|much|overall|significantly|slightly|therefore|thus"
+_NAMED = (
+    re.compile(rf"\b{_WHICH} is (?:(?:{_ADVERBS}),? )*(?:the )?better\b(?! (?:at|for|if|in|on|when|with) )", re.I),
+    re.compile(rf"\bbetter (?:response|answer|one) is (?:the )?{_WHICH}\b", re.I),
+    re.compile(rf"(?:^|:)[^\w\n]*\[(?:the )?{_WHICH}\][^\w\n:]*$", re.I | re.M),
+)
+# What speaks for a response in one respect: no verdict, but against one for the other response.
+_IN_PART = re.compile(rf"\b{_WHICH} is (?:(?:{_ADVERBS}),? )*better\b", re.I)
+_SIDES = {"first": 0, "1": 0, "a": 0, "second": 1, "2": 1, "b": 1}
 
 
 def pairs(row: Row) -> Iterator[Pair]:
     asked, judged = (turn["value"] for turn in row["conversations"])
     found = next(filter(None, (layout.search(asked) for layout in _LAYOUTS)), None)
     if found is None:
-        raise BadRow("judge_prompt_not_known", f"{shown(asked)}, expected a question and two responses")
+        raise BadRow("judge_prompt_not_known", f"{shown(asked[-80:])}, expected a question and two responses")
+    if found.re is _LAYOUTS[0] and not _whole(found[3]):
+        raise BadRow("response_end_not_clear", f"{shown(found[3][-80:])}, expected brackets that close at its end")
     question, *responses = (part.strip() for part in found.groups())
-    first, margin = _verdict(judged)
+    better, margin = _verdict(judged)
     yield Pair(
         prompt=unmarked(question),
-        chosen=responses[0 if first else 1],
-        rejected=responses[1 if first else 0],
+        chosen=responses[better],
+        rejected=responses[1 - better],
         images=[image_bytes(row["image"])],
         source_margin=margin,
         rationale=judged,
@@ -75,14 +90,42 @@ def pairs(row: Row) -> Iterator[Pair]:
     )
 
 
-def _verdict(judged: str) -> tuple[bool, float | None]:
-    """Whether the first response is better, and by how much where the judge says so."""
-    verdicts = _VERDICT.findall(judged)
-    word, code = verdicts[-1] if verdicts else ("", "")
-    if word.lower() in _FIRST:
-        return _FIRST[word.lower()], None
-    if _CODES.get(code):
-        return _CODES[code] > 0, float(abs(_CODES[code]))
-    if code == "A=B" or (not verdicts and "equally good" in judged[-300:]):
-        raise SetAside("tie", f"the verdict is {shown(code or 'equally good')}")
-    raise BadRow("verdict_not_known", f"{shown(judged[-80:])}, expected which response is better")
+def _whole(response: str) -> bool:
+    """Whether a text between "[" and the last "]" of a prompt is one response, and not also what follows it."""
+    depth = 1
+    for bracket in re.findall(r"[\[\]]", response):
+        depth += 1 if bracket == "[" else -1
+        if not depth:
+            return False
+    return depth == 1 or not re.search(r"\]\s*\n", response)
+
+
+def _verdict(judged: str) -> tuple[int, float | None]:
+    """The index of the better response, and by how much it is better where the judge says so.
+
+    The last code counts; without codes what follows "The better response:", without that a sentence.
+    """
+    codes = _CODE.findall(judged)
+    if codes and codes[-1] in _CODES:
+        strength = _CODES[codes[-1]]
+        if not strength:
+            raise SetAside("tie", f"the verdict is {codes[-1]}")
+        return int(strength < 0), float(abs(strength))
+    stated = {word.lower() for word in _STATED.findall(judged)}
+    if stated <= {"equal", "equally", "tie"} and _TIE.search(judged):
+        raise SetAside("tie", f"the verdict is {shown(_TIE.findall(judged)[-1])}")
+    sides = {_SIDES.get(word) for word in stated} or _named(judged)
+    side = sides.pop() if len(sides) == 1 else None
+    if side is None:
+        raise BadRow("verdict_not_known", f"{shown(judged[-80:])}, expected which one response is better")
+    return side, None
+
+
+def _named(judged: str) -> set[int | None]:
+    """The responses that sentences call better; both when each is so in some respect."""
+
+    def called(*forms: re.Pattern[str]) -> set[int | None]:
+        return {_SIDES["".join(found).lower()] for form in forms for found in form.findall(judged)}
+
+    decided = called(*_NAMED)
+    return decided | called(_IN_PART) if decided else decided

@@ -19,7 +19,7 @@ NOT_KEPT = {
     "helpsteer2": {"prompt"},  # rows come together because theirs are equal
     "imagereward_db": {"prompt_id", "classification"},  # likewise, of the rows after the first
     "llama_factory_v1_dpo": {"loss_weight"},  # its docstring says so
-    "llava_critic_113k": {"from", "value"},  # the judge prompt around question and answers
+    "llava_critic_113k": {"from"},  # always the same two
     "llava_human_preference_10k": {"from", "value"},  # the empty place of the outputs
     "magpie_dpo": {"instruction"},  # the first turn
     "olmo2_mix": {"prompt"},  # the turns before the last

@@ -110,6 +110,8 @@ def test_mmpr_takes_one_picture_several_or_none():
 
 
 BRACKETS = "Question: [What?]\n{} [one]\n{} [two [sic]]\nASSISTANT:\n"
+FIRST = BRACKETS.format("The first response:", "The second response:")
+NUMBERS = BRACKETS.format("Response 1:", "Response 2:")
 ARENA = (
     "<|User Prompt|>\nWhat?\n<|The Start of Assistant A's Answer|>\none\n<|The End of Assistant A's Answer|>\n"
     "<|The Start of Assistant B's Answer|>\ntwo [sic]\n<|The End of Assistant B's Answer|>"
@@ -130,6 +132,14 @@ ARENA = (
         (ARENA, "My final verdict is: [[A>B]]", "one", 1.0),
         (ARENA, "[[B>A]]", "two [sic]", 1.0),
         (ARENA, "Not [[A>B]] but [[B>>A]]", "two [sic]", 2.0),
+        (FIRST, "The first response is better: it says why.", "one", None),
+        (FIRST, "Overall, the second answer is clearly the better one.", "two [sic]", None),
+        (FIRST, "Both name it. Thus the better answer is the second response.", "two [sic]", None),
+        (NUMBERS, "Response 1 is better than Response 2.", "one", None),
+        (NUMBERS, "It is not that the answers are alike.\n**[Response 2]**", "two [sic]", None),
+        (NUMBERS, "My verdict: [Response 1].", "one", None),
+        (NUMBERS, "Response 2 is better at names.\nThe better response: [Response 1]", "one", None),
+        (NUMBERS, "They are equally good at names. The better response: [1]", "one", None),
     ],
 )
 def test_llava_critic_follows_the_verdict(asked, judged, chosen, margin):
@@ -144,6 +154,15 @@ def test_llava_critic_follows_the_verdict(asked, judged, chosen, margin):
     ("asked", "judged", "reason"),
     [
         (ARENA, "[[A=B]]", "set_aside tie"),
+        (NUMBERS, "[equal]", "set_aside tie"),
+        (NUMBERS, "The better response: [tie]", "set_aside tie"),
+        (NUMBERS, "Both are equally good, for " + 400 * "they say the same. ", "set_aside tie"),
+        (NUMBERS, "Response 1 is better in style. Response 2 is better.", "broken verdict_not_known"),
+        (NUMBERS, "The better response: [1]\nThe better response: [2]", "broken verdict_not_known"),
+        (NUMBERS, "Response 1 is better in style.", "broken verdict_not_known"),
+        (NUMBERS, "Response 1 is not better.", "broken verdict_not_known"),
+        (NUMBERS, "[Response 1] is wrong.", "broken verdict_not_known"),
+        (NUMBERS, "[Response 1]\nLong.\n[Response 2]\nShort.", "broken verdict_not_known"),
         (BRACKETS.format("Response 1:", "Response 2:"), "Both are equally good.", "set_aside tie"),
         (
             BRACKETS.format("Response 1:", "Response 2:"),
@@ -157,6 +176,31 @@ def test_llava_critic_follows_the_verdict(asked, judged, chosen, margin):
 def test_llava_critic_names_ties_and_what_it_cannot_read(asked, judged, reason):
     turns = [{"from": "human", "value": asked}, {"from": "gpt", "value": judged}]
     assert aside("llava_critic_113k", conversations=turns) == reason
+
+
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        ("[two]\nAnswer in one sentence.", "broken judge_prompt_not_known"),
+        ("[two]\nAnswer with [first], [second] or [equal]", "broken response_end_not_clear"),
+        ("[two, in [0, 1)]\nAnswer with [first] or [second]", "broken response_end_not_clear"),
+        ("[two] Answer with [first] or [second]", "broken response_end_not_clear"),
+    ],
+)
+def test_llava_critic_takes_no_words_of_the_prompt_for_the_second_response(second, reason):
+    for end in ("", "\nASSISTANT:\n"):
+        asked = f"Question: [What?]\nThe first response: [one]\nThe second response: {second}{end}"
+        turns = [{"from": "human", "value": asked}, {"from": "gpt", "value": "The better response: [first]"}]
+        assert aside("llava_critic_113k", conversations=turns) == reason
+
+
+@pytest.mark.parametrize(
+    "second", ["x = [\n1,\n2]\nprint(x[0])", "an interval [0, 1)", "cut off \\[ x", "(0, 1) ["]
+)
+def test_llava_critic_keeps_brackets_of_a_response(second):
+    asked = f"Question: [What?]\nThe first response: [one]\nThe second response: [{second}]\nASSISTANT:\n"
+    turns = [{"from": "human", "value": asked}, {"from": "gpt", "value": "The better response: [second]"}]
+    assert only("llava_critic_113k", conversations=turns).chosen == second
 
 
 def test_llava_human_preference_counts_outputs_from_one():
