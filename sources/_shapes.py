@@ -52,6 +52,15 @@ def _rating_as_text(value: str) -> float | None:
     return finite(float(value), "rating")
 
 
+def complete(row: Mapping[str, object], *columns: str) -> None:
+    """Raises `SetAside` when one of the columns is absent, null or empty."""
+    for column in columns:
+        value = row.get(column)
+        empty = not value.strip() if isinstance(value, str) else value is None or value == []
+        if empty:
+            raise SetAside("incomplete_row", f"{column} is {shown(value)}")
+
+
 def ranked(completions: Sequence[Rated]) -> Iterator[tuple[Rated, Rated, float] | SetAside]:
     """Every two completions as (better, worse, difference of scores > 0), or why they make no pair."""
     for first, second in combinations(completions, 2):

@@ -4,14 +4,16 @@
 https://huggingface.co/datasets/yifanzhang114/MM-RLHF, MIT. Pictures lie in four archives; a mark in the prompt is
 not reliable and is removed. Rows about videos name a folder of frames, not the frames, and are set aside. Some
 rejected answers were damaged on purpose. `is_tie`, `ls_factor` and `image` as a list are read by public loaders
-but have not been seen in rows; that every row has reasons is not verified either. MM-RLHF-RewardBench is drawn
-from this set, and mm_rlhf_nbest holds the same answers before pairing.
+but have not been seen in rows; that every row has reasons is not verified either. Rows without picture, prompt or
+answer are set aside. MM-RLHF-RewardBench is drawn from this set, and mm_rlhf_nbest holds the same answers before
+pairing.
 """
 
 from collections.abc import Iterator
 
 from pairs.errors import SetAside, shown
 from pairs.schema import Pair
+from sources._shapes import complete
 from sources._source import Row, Source
 from sources._turns import unmarked
 
@@ -42,6 +44,7 @@ def pairs(row: Row) -> Iterator[Pair]:
         raise SetAside("tie", f"is_tie is {shown(row['is_tie'])}")
     if row.get("video"):
         raise SetAside("video_prompt", f"{shown(row['video'])} is a folder of frames")
+    complete(row, "image", "prompt", "chosen", "rejected")
     images = row["image"] if isinstance(row["image"], list) else [row["image"]]
     yield Pair(
         prompt=unmarked(row["prompt"]),

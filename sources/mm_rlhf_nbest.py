@@ -3,8 +3,9 @@
 16,342 rows in data.jsonl, 2,855 of them about videos, which name a folder of frames and are set aside.
 https://huggingface.co/datasets/yifanzhang114/MM-RLHF, MIT. An answer's score is the mean over the aspects that
 are scored for every answer of the row. The annotators' own order, `final_ranking`, stays in `extra`: whether it
-lists ranks or positions is not verified. Some 900 rows are said to be incomplete. MM-RLHF-RewardBench is drawn
-from this set; mm_rlhf holds the publishers' pairs of the same answers.
+lists ranks or positions is not verified. 891 rows are said to be incomplete: those without picture, question or
+answers, or with more or fewer scores than answers, are set aside. MM-RLHF-RewardBench is drawn from this set;
+mm_rlhf holds the publishers' pairs of the same answers.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 from pairs.errors import BadRow, SetAside, shown
 from pairs.schema import Pair
-from sources._shapes import Rated, ranked, rating
+from sources._shapes import Rated, complete, ranked, rating
 from sources._source import Row, Source
 from sources._turns import unmarked
 
@@ -48,8 +49,7 @@ _ASPECTS = ("helpfulness", "faithfulness", "ethical")
 def pairs(row: Row) -> Iterator[Pair | SetAside]:
     if row.get("video"):
         raise SetAside("video_prompt", f"{shown(row['video'])} is a folder of frames")
-    if not row["models_output"]:
-        raise SetAside("incomplete_row", "the row has no answers")
+    complete(row, "image", "question", "models_output")
     for found in ranked(_rated(row["models_output"], {aspect: row[aspect] for aspect in _ASPECTS})):
         if isinstance(found, SetAside):
             yield found
@@ -78,8 +78,10 @@ def _rated(outputs: list[str], scores: dict[str, Any]) -> list[Rated]:
     for aspect, values in scores.items():
         if values is None:
             continue
-        if not isinstance(values, list) or len(values) != len(outputs):
-            raise BadRow("scores_not_parallel", f"{aspect} is {shown(values)}, expected {len(outputs)} scores")
+        if not isinstance(values, list):
+            raise BadRow("scores_not_listed", f"{aspect} is {shown(values)}, expected {len(outputs)} scores")
+        if len(values) != len(outputs):
+            raise SetAside("incomplete_row", f"{aspect} has {len(values)} scores for {len(outputs)} answers")
         columns[aspect] = [rating(value) for value in values]
     full = [column for column in columns.values() if None not in column]
     means = [sum(values) / len(values) for values in zip(*full, strict=True)] if full else [None] * len(outputs)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import zipfile
 
 import pytest
 from test_sources_adapters import aside, example, made, only
 
 from pairs.errors import BadRow, SetAside
 from pairs.schema import Pair
+from sources._read import ingest
 from sources._shapes import PIXELS_PNG
 from sources._turns import pictures_first, unmarked
 
@@ -55,9 +57,38 @@ def test_mm_rlhf_nbest_ranks_by_the_aspects_that_all_answers_have():
     assert found[2].chosen_ratings == {"helpfulness": None, "faithfulness": 5.0}
     found = made("mm_rlhf_nbest", example("mm_rlhf_nbest", helpfulness=None, faithfulness=[None] * 3))
     assert {item.reason for item in found} == {"score_missing"}
-    assert aside("mm_rlhf_nbest", faithfulness=[5, 1]) == "broken scores_not_parallel"
-    assert aside("mm_rlhf_nbest", models_output=[]) == "set_aside incomplete_row"
+    assert aside("mm_rlhf_nbest", faithfulness="5, 5, 1") == "broken scores_not_listed"
     assert aside("mm_rlhf_nbest", video="video/walk_3") == "set_aside video_prompt"
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value", "seen"),
+    [
+        ("mm_rlhf_nbest", "image", "", "image is ''"),
+        ("mm_rlhf_nbest", "question", None, "question is None"),
+        ("mm_rlhf_nbest", "models_output", [], r"models_output is \[\]"),
+        ("mm_rlhf_nbest", "faithfulness", [5, 1], "faithfulness has 2 scores for 3 answers"),
+        ("mm_rlhf", "image", [], r"image is \[\]"),
+        ("mm_rlhf", "prompt", " ", "prompt is ' '"),
+        ("mm_rlhf", "rejected", None, "rejected is None"),
+    ],
+)
+def test_incomplete_rows_of_mm_rlhf_are_set_aside_by_column(name, column, value, seen):
+    with pytest.raises(SetAside, match=f"incomplete_row: {seen}"):
+        made(name, example(name, **{column: value}))
+
+
+def test_a_twentieth_of_incomplete_rows_does_not_refuse_mm_rlhf_nbest(store, tmp_path):
+    row = example("mm_rlhf_nbest")
+    asked = [{**row, "question": f"Which tool is it, {number}?"} for number in range(400)]
+    unpictured = {key: value for key, value in row.items() if key != "image"}
+    native = [*asked, *[unpictured] * 10, *[{**row, "question": None}] * 12, *[{**row, "helpfulness": [1]}] * 2]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, native)))
+    for place in ("short", "long", "mcq", "safety"):
+        with zipfile.ZipFile(tmp_path / f"{place}.zip", "w") as archive:
+            archive.writestr(f"{place}/000417.jpg", PIXELS_PNG)
+    books = ingest(store, "mm_rlhf_nbest", path=str(tmp_path))
+    assert (books.pairs, books.broken, books.asides) == (1200, 0, {"incomplete_row": 24})
 
 
 @pytest.mark.parametrize(
