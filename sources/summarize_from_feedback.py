@@ -4,7 +4,8 @@ Some 92,900 train and 86,100 validation rows. https://huggingface.co/datasets/op
 licence is stated for the labels, the posts of TL;DR are CC BY 4.0. The repository holds a loading script, so
 this reads the hub's own conversion to Parquet, whose commit lies beside the main branch. `choice` is the index
 of the better summary, from zero. The data holds no instruction: the prompt is worded here. News rows have an
-article instead of a post. The margin is the rater's confidence where there is one; its scale is not verified.
+article instead of a post. The rater's confidence is kept in `extra` and is no margin: on a scale from one summary
+to the other, which it may be, the lowest number is as sure as the highest.
 One post has many rows: its id is the group. The part `axis` has no pairs and is not read.
 """
 
@@ -53,10 +54,10 @@ def pairs(row: Row) -> Iterator[Pair]:
         chosen=chosen["text"],
         rejected=rejected["text"],
         criterion="summary_quality",
-        source_margin=row["extra"]["confidence"],
         category=info["subreddit"] or info["site"],
         extra={
             "group": info["id"],
+            "confidence": (row["extra"] or {}).get("confidence"),
             "site": info["site"],
             "chosen": {"policy": chosen["policy"], "note": chosen["note"]},
             "rejected": {"policy": rejected["policy"], "note": rejected["note"]},

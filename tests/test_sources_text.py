@@ -191,11 +191,19 @@ def test_summaries_are_chosen_by_an_index_from_zero():
     texts = [{"text": text, "policy": "p", "note": None} for text in ("zero", "one")]
     assert sides(only("summarize_from_feedback", summaries=texts, choice=0)) == ("zero", "one")
     pair = only("summarize_from_feedback", summaries=texts, choice=1)
-    assert (sides(pair), pair.source_margin, pair.extra["group"]) == (("one", "zero"), 7.0, "t3_1")
-    assert only("summarize_from_feedback", extra={"confidence": None}).source_margin is None
+    assert (sides(pair), pair.extra["group"]) == (("one", "zero"), "t3_1")
     for wrong in (2, True, None, "1"):
         assert aside("summarize_from_feedback", choice=wrong) == "broken choice_not_known"
     assert aside("summarize_from_feedback", summaries=texts[:1], choice=0) == "broken choice_not_known"
+
+
+@pytest.mark.parametrize(
+    ("extra", "confidence"), [({"confidence": 7}, 7), ({"confidence": None}, None), ({}, None)]
+)
+def test_the_confidence_of_a_summarys_rater_is_kept_and_is_no_margin(extra, confidence):
+    pair = only("summarize_from_feedback", extra=extra)
+    assert (pair.extra["confidence"], pair.source_margin) == (confidence, None)
+    assert only("summarize_from_feedback", extra=None).extra["confidence"] is None
 
 
 def test_summaries_of_news_have_an_article_in_place_of_the_post():
