@@ -2,9 +2,10 @@
 
 5,211 rows in the paper, 4,711 released. https://github.com/facebookresearch/multimodal_rewardbench, CC BY-NC.
 The publishers ship no texts or pictures for most rows: run their 0_download_data.py first, which writes
-data/all_data.json and the folder of pictures. Only the file's columns, one category in full and the first
-letters of ids that split reasoning into maths and coding, and safety into bias and toxicity, were read in their
-code; the data was not. Whether pictures lie below data/ or beside it is not verified: both are tried.
+data/all_data.json and the folder of pictures. Only the file's columns, the six categories and the first letters of
+ids that split reasoning into maths and coding, and safety into bias and toxicity, were read in code; the data was
+not: a row of another category is refused, since the official figures would leave it out. Whether pictures lie
+below data/ or beside it is not verified: both are tried.
 """
 
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ source = Source(
     },
 )
 
+_OPEN = ("open_generation/correctness_task", "open_generation/preference_task")
+_CATEGORIES = (*_OPEN, "knowledge", "reasoning", "safety", "vqa")
 _PARTS = {"reasoning": ("math", "math", "coding"), "safety": ("pairs", "bias", "toxicity")}
 
 
@@ -45,6 +48,8 @@ def pairs(row: Row) -> Iterator[Pair]:
         raise BadRow("label_not_known", f"Better is {shown(better)}, expected Output1 or Output2")
     chosen, rejected = ("Output1", "Output2") if better == "Output1" else ("Output2", "Output1")
     category = row["Category"]
+    if category not in _CATEGORIES:
+        raise BadRow("category_not_known", f"Category is {shown(category)}, expected {', '.join(_CATEGORIES)}")
     yield Pair(
         prompt=row["Text"],
         chosen=row[chosen],

@@ -72,6 +72,8 @@ def test_multimodal_rewardbench_follows_better_and_splits_two_areas():
     assert sides("multimodal_rewardbench", Output1="one", Output2="two", Better="Output2") == ("two", "one")
     assert refused("multimodal_rewardbench", Better="A") == "broken label_not_known"
     assert refused("multimodal_rewardbench", Text=None) == "broken text_not_filled"
+    for wrong in ("Knowledge", "open_generation", None):
+        assert refused("multimodal_rewardbench", Category=wrong) == "broken category_not_known"
     parts = {
         ("reasoning", "mathvista_1"): "math",
         ("reasoning", "emma_1"): "coding",
