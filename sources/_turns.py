@@ -11,7 +11,7 @@ from sources._source import Row
 
 _SPEAKERS = {"system": "system", "human": "user", "gpt": "assistant"}
 _SIDES = {"model_a": True, "leftvote": True, "model_b": False, "rightvote": False}
-_TIES = ("tie", "tie (bothbad)", "tievote", "bothbad_vote")
+_TIES = ("tie", "tie (bothbad)", "both_bad", "tievote", "bothbad_vote")
 _MARK = re.compile(re.escape(IMAGE_MARK) + r"[ \n]?")
 
 

@@ -56,7 +56,7 @@ def pairs(row: Row) -> Iterator[Pair]:
 
 def one_turn(row: Row, facts: Row) -> Pair:
     """The pair of an arena row; raises `SetAside` for ties and for battles of several turns."""
-    if row["winner"] == "tie (bothbad)":
+    if row["winner"] in ("tie (bothbad)", "both_bad"):
         raise SetAside("tie_both_bad", "the user found both bad")
     prompt, chosen, rejected, better = battle(row)
     if any(message["role"] == "assistant" for message in prompt):

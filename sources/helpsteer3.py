@@ -2,7 +2,8 @@
 
 38,459 train and 2,017 validation rows. https://huggingface.co/datasets/nvidia/HelpSteer3, CC BY 4.0. Only the
 part `preference` is read. `overall_preference` runs from -3 to 3; below zero response1 is better, zero is a
-tie. `language` is a programming language for code. Up to three annotators give their own score and reason.
+tie. `language` is a programming language for code. Up to three annotators give their own score and reason; either
+may be null, as may the list (not verified).
 """
 
 from collections.abc import Iterator
@@ -41,13 +42,13 @@ def pairs(row: Row) -> Iterator[Pair]:
     if preference == 0:
         raise SetAside("tie", "overall_preference is 0")
     chosen, rejected = ("response1", "response2") if preference < 0 else ("response2", "response1")
-    individual = row["individual_preference"]
+    individual = row["individual_preference"] or []
     yield Pair(
         prompt=row["context"],
         chosen=row[chosen],
         rejected=row[rejected],
         source_margin=abs(preference),
-        rationale="\n\n".join(one["reasoning"] for one in individual),
+        rationale="\n\n".join(one["reasoning"] for one in individual if one["reasoning"] is not None),
         category=row["domain"],
         language=row["language"],
         extra={"chosen_column": chosen, "scores": [one["score"] for one in individual]},

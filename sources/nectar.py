@@ -4,7 +4,8 @@
 Apache-2.0 under the condition not to compete with OpenAI. Rank 1 is the best; the margin is the distance in
 ranks, and equal ranks are ties. The prompt is a dialogue in one string that ends with the open marker of the
 assistant. Ranks are known to depend somewhat on the order shown. Prompts come from HH-RLHF, UltraFeedback,
-LMSYS and others, so they recur elsewhere. The card spells the count of answers `num_response`: either is taken.
+LMSYS and others, so they recur elsewhere. The card spells the count of answers `num_response`: either is taken,
+and rows without any are read too.
 """
 
 import re
@@ -44,8 +45,8 @@ _ROLES = {"Human": "user", "Assistant": "assistant"}
 
 def pairs(row: Row) -> Iterator[Pair | SetAside]:
     answers = row["answers"]
-    count = row.get("num_responses", row.get("num_response"))
-    if len(answers) != count:
+    count = next((row[name] for name in ("num_responses", "num_response") if row.get(name) is not None), None)
+    if count not in (None, len(answers)):
         raise BadRow("answers_missing", f"{len(answers)} answers, expected {shown(count)}")
     prompt = _prompt(row["prompt"])
     for found in ranked([_rated(answer) for answer in answers]):

@@ -37,7 +37,7 @@ source = Source(
 
 def pairs(row: Row) -> Iterator[Pair]:
     yield Pair(
-        prompt=unmarked(row["prompt"] if "prompt" in row else row["question"]),
+        prompt=unmarked(row.get("prompt") or row["question"]),
         chosen=row["chosen"],
         rejected=row["rejected"],
         images=row["image"] if isinstance(row["image"], list) else [row["image"]],

@@ -1,8 +1,8 @@
 """Orca DPO pairs: an answer of GPT-4 against one of Llama 2 13B Chat to a question of the Orca collection.
 
 12,859 rows. https://huggingface.co/datasets/Intel/orca_dpo_pairs, Apache-2.0. Who wrote an answer decides,
-nobody compared them: a model can learn the author instead of the quality. The system prompt can be empty. That
-the authors are these two models is not verified.
+nobody compared them: a model can learn the author instead of the quality. The system prompt can be empty or
+null. That the authors are these two models is not verified.
 """
 
 from collections.abc import Iterator
@@ -27,9 +27,10 @@ source = Source(
 
 
 def pairs(row: Row) -> Iterator[Pair]:
-    system = [{"role": "system", "content": row["system"]}] if row["system"].strip() else []
+    system = row["system"] or ""
+    turns = [{"role": "system", "content": system}] if system.strip() else []
     yield Pair(
-        prompt=[*system, {"role": "user", "content": row["question"]}],
+        prompt=[*turns, {"role": "user", "content": row["question"]}],
         chosen=row["chosen"],
         rejected=row["rejected"],
     )

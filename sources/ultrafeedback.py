@@ -78,14 +78,14 @@ def pairs(row: Row) -> Iterator[Pair | SetAside]:
             chosen_ratings=chosen.ratings,
             rejected_ratings=rejected.ratings,
             category=row["source"],
-            reference="\n".join(answer for answer in row["correct_answers"] if answer != "None"),
+            reference="\n".join(answer for answer in row["correct_answers"] or [] if answer != "None"),
             extra={
                 "chosen_model": chosen.model,
                 "rejected_model": rejected.model,
                 "score": column,
                 "chosen": told[chosen.model, chosen.completion],
                 "rejected": told[rejected.model, rejected.completion],
-                "incorrect_answers": [answer for answer in row["incorrect_answers"] if answer != "None"],
+                "incorrect_answers": [answer for answer in row["incorrect_answers"] or [] if answer != "None"],
             },
         )
 

@@ -65,7 +65,8 @@ def pairs(row: Row) -> Iterator[Pair | SetAside]:
         for scale in _SCALES:
             a, b = rating(first[scale]), rating(second[scale])
             if a is None or b is None or a == b:
-                yield SetAside("tie", f"{scale}: {a} and {b}")
+                reason = "tie" if a is not None and a == b else "score_missing"
+                yield SetAside(reason, f"{scale}: {a} and {b}")
                 continue
             chosen, rejected = (first, second) if a > b else (second, first)
             yield Pair(

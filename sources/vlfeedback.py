@@ -2,8 +2,9 @@
 
 80,258 rows, up to six pairs each. https://huggingface.co/datasets/MMInstruction/VLFeedback; neither the card nor
 the loading script states a licence. The score of an answer is the mean of its three ratings, which are text and
-may be "N/A": then the answer has no score. Read through `datasets`, the list of answers comes as a mapping of
-lists. Pictures lie in an archive and come from many sources; VL-RewardBench draws on this set.
+may be "N/A" or missing: then the answer has no score, and only its own pairs go. Read through `datasets`, the list
+of answers comes as a mapping of lists. Pictures lie in an archive and come from many sources; VL-RewardBench draws
+on this set.
 """
 
 from collections.abc import Iterator
@@ -83,12 +84,14 @@ def pairs(row: Row) -> Iterator[Pair | SetAside]:
 
 
 def _reasons(completion: Row) -> dict[str, str | None]:
-    return {aspect: judged.get("Rationale") for aspect, judged in completion["annotations"].items()}
+    return {
+        aspect: judged and judged.get("Rationale") for aspect, judged in (completion["annotations"] or {}).items()
+    }
 
 
 def _rated(completion: Row) -> Rated:
-    annotations = completion["annotations"]
-    ratings = {aspect: rating(annotations[aspect]["Rating"]) for aspect in _ASPECTS}
+    annotations = completion["annotations"] or {}
+    ratings = {aspect: rating((annotations.get(aspect) or {}).get("Rating")) for aspect in _ASPECTS}
     known = [value for value in ratings.values() if value is not None]
     score = sum(known) / len(_ASPECTS) if len(known) == len(_ASPECTS) else None
     return Rated(completion["response"], score, ratings, completion["model"])

@@ -224,6 +224,22 @@ def test_the_better_rated_completion_is_chosen_wherever_it_stands(name):
     assert found[1].reason == "tie"
 
 
+def test_an_answer_without_a_rating_of_vlfeedback_loses_its_own_pairs_alone():
+    first, second = example("vlfeedback")["completions"]
+    third = {**copy.deepcopy(second), "model": "model-c", "response": "A street."}
+    del third["annotations"]["Helpfulness"]
+    for unrated in (third, {**third, "annotations": None}, {**third, "annotations": {"Helpfulness": None}}):
+        found = made("vlfeedback", example("vlfeedback", completions=[first, unrated, second]))
+        pair = next(item for item in found if isinstance(item, Pair))
+        assert (pair.chosen, pair.rejected) == (first["response"], second["response"])
+        assert [item.reason for item in found if isinstance(item, SetAside)] == ["score_missing"] * 2
+
+
+def test_ultrafeedback_reads_rows_without_lists_of_correct_answers():
+    pair = only("ultrafeedback", correct_answers=None, incorrect_answers=None)
+    assert (pair.reference, pair.extra["incorrect_answers"]) == ("", [])
+
+
 def test_ultrafeedback_never_mixes_two_kinds_of_score():
     row = example("ultrafeedback")
     assert only("ultrafeedback").source_margin == 4.5

@@ -124,6 +124,8 @@ def test_omnialign_takes_question_for_prompt():
     del row["prompt"]
     (pair,) = made("omnialign_v_dpo", row)
     assert (pair.prompt, pair.images, pair.category) == ("Why?", ["a.jpg"], "knowledge")
+    assert only("omnialign_v_dpo", prompt=None, question="Why?").prompt == "Why?"
+    assert only("omnialign_v_dpo", prompt="Why?", question=None).prompt == "Why?"
 
 
 def test_mmpr_takes_one_picture_several_or_none():
@@ -364,6 +366,9 @@ def test_videos_of_one_prompt_are_compared_scale_by_scale():
     found = [one for one in made("videofeedback", {"rows": better}) if isinstance(one, Pair)]
     opposed = {pair.criterion: pair.chosen_images for pair in found}
     assert opposed == {"visual quality": first["images"], "dynamic degree": second["images"]}
+    unscored = [first, {**second, "visual quality": None, "dynamic degree": "N/A"}]
+    asides = [item.reason for item in made("videofeedback", {"rows": unscored})]
+    assert asides == ["score_missing", "tie", "score_missing", "tie", "tie"]
     with pytest.raises(SetAside, match="no other video"):
         made("videofeedback", {"rows": [first]})
 

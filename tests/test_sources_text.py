@@ -85,6 +85,14 @@ def test_a_preference_below_zero_is_for_the_first_response(name, column, first, 
         assert aside(name, **{column: wrong}) == "broken preference_not_known"
 
 
+def test_an_annotator_of_helpsteer3_may_give_no_reason_or_be_missing():
+    first, second = example("helpsteer3")["individual_preference"]
+    pair = only("helpsteer3", individual_preference=[{**first, "reasoning": None}, {**second, "score": None}])
+    assert (pair.rationale, pair.extra["scores"]) == (second["reasoning"], [-3, None])
+    pair = only("helpsteer3", individual_preference=None)
+    assert (pair.rationale, pair.extra["scores"]) == ("", [])
+
+
 def test_helpsteer2_preference_keeps_validation_rows_out_of_training():
     assert aside("helpsteer2_preference", split="val") == "set_aside validation_row"
     assert aside("helpsteer2_preference", split="dev") == "broken split_not_known"
@@ -153,6 +161,9 @@ def test_nectar_refuses_other_ranks_and_open_prompts():
     assert len(made("nectar", row)) == 3
     with pytest.raises(BadRow, match="answers_missing"):
         made("nectar", {**row, "num_response": 4})
+    del row["num_response"]
+    assert len(made("nectar", row)) == len(made("nectar", {**row, "num_responses": None})) == 3
+    assert len(made("nectar", {**row, "num_responses": None, "num_response": 3})) == 3
     for prompt in ("Which sea?", "\n\nHuman: q\n\nAssistant: said", "\n\nHuman: q", "x\n\nHuman: q\n\nAssistant:"):
         assert aside("nectar", prompt=prompt) == "broken prompt_not_marked"
     twice = "\n\nHuman: q\n\nHuman: r\n\nAssistant:"
@@ -173,7 +184,8 @@ def test_an_empty_system_prompt_of_orca_is_no_turn():
     pair = only("orca_dpo_pairs", chosen="good", rejected="bad")
     assert sides(pair) == ("good", "bad")
     assert [message["role"] for message in pair.prompt] == ["system", "user"]
-    assert only("orca_dpo_pairs", system=" ").prompt == talk("Why is ice slippery?")
+    for nothing in (" ", None):
+        assert only("orca_dpo_pairs", system=nothing).prompt == talk("Why is ice slippery?")
 
 
 def test_the_higher_score_of_webgpt_wins_and_its_own_quotes_follow_it():
@@ -225,6 +237,7 @@ def test_an_arena_vote_names_the_better_model_or_one_of_two_ties(name):
     assert (sides(pair), pair.extra["chosen_model"]) == (("from b", "from a"), "model-b")
     assert aside(name, **talks, winner="tie") == "set_aside tie"
     assert aside(name, **talks, winner="tie (bothbad)") == "set_aside tie_both_bad"
+    assert aside(name, **talks, winner="both_bad") == "set_aside tie_both_bad"
     assert aside(name, **talks, winner="a") == "broken winner_not_known"
 
 
