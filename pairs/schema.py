@@ -59,7 +59,8 @@ class Pair:
 
     `prompt` is a text (one user turn) or messages; `chosen` and `rejected` are a text (one assistant turn)
     or messages. Pictures are bytes, or a path relative to the source's own folder or archive. `<image>` in a
-    text marks where a picture stands; without marks the pictures stand before the last user turn.
+    text marks where a picture stands; without marks the pictures stand before the last user turn. In a source of
+    modality "text" `<image>` is a word like others.
     `label_source` and `licence` default to the source's own.
     """
 
@@ -165,17 +166,21 @@ def canonical_values(
     chosen_media_ids: Sequence[str],
     rejected_media_ids: Sequence[str],
     known: Known | None = None,
+    *,
+    mark_is_text: bool = False,
 ) -> tuple[Any, ...]:
     """The record of `canonical_pair` as values in the order of `CONTENT`, the columns of `TWOS` as flat lists.
 
     `known` remembers ids from pair to pair: those of one native row mostly share prompts and completions.
+    `mark_is_text` is for sources that have no pictures: there `<image>` is a word, an element of SVG say, where it
+    would be the mark of a picture that was lost elsewhere.
     """
     if len(media_ids) + len(chosen_media_ids) + len(rejected_media_ids) > MAX_MEDIA:
         raise BadRow("too_many_media", f"{len(media_ids)} pictures in the prompt, at most {MAX_MEDIA} in all")
     prompt, prompt_text = _conversation(pair.prompt, "prompt", "user", known)
     chosen, chosen_text = _conversation(pair.chosen, "chosen", "assistant", known)
     rejected, rejected_text = _conversation(pair.rejected, "rejected", "assistant", known)
-    if media_ids or IMAGE_MARK in prompt_text:
+    if media_ids or (IMAGE_MARK in prompt_text and not mark_is_text):
         prompt = _marked(prompt, len(media_ids))
         prompt_text = framed(prompt)
     if not (chosen[1] or chosen_media_ids or any(chosen[3::2])):

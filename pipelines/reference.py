@@ -90,7 +90,7 @@ MEANINGS = {
     "source_revision": "commit of the dataset, or a hash of the local files' names and sizes",
     "source_split": "split of the native dataset",
     "source_row": "file below the source's root, and row number from 0",
-    "prompt": "the conversation up to the reply; `<image>` marks where a picture stands",
+    "prompt": "the conversation up to the reply; `<image>` marks a picture; without any it is a word",
     "chosen": "the preferred completion, usually one assistant message",
     "rejected": "the other completion",
     "media_ids": "the prompt's media in the order of their marks",

@@ -25,6 +25,7 @@ class Converter:
         self._source = source
         self._pairs_of = pairs_of
         self._finder = finder
+        self._mark_is_text = source.modality == "text"
         self._checked: OrderedDict[bytes, Medium] = OrderedDict()
 
     def row(
@@ -44,7 +45,7 @@ class Converter:
                 if item.images or item.chosen_images or item.rejected_images:
                     values = self._pictured(item, media, known)
                 else:
-                    values = canonical_values(item, (), (), (), known)
+                    values = canonical_values(item, (), (), (), known, mark_is_text=self._mark_is_text)
             except BadRow as bad:
                 findings.append(bad)
             except _SHAPES as error:

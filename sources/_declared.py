@@ -38,9 +38,10 @@ def _module(file: Path, name: str, text: bytes) -> ModuleType:
     stated = declared(file, text)
     module = ModuleType(name, stated.about.strip())
     module.__file__ = str(file)
-    same = ("repo", "revision", "licence", "label_source", "modality", "role", "folder", "format", "citation")
+    same = ("repo", "revision", "licence", "label_source", "role", "folder", "format", "citation")
     vars(module)["source"] = Source(
         **{key: getattr(stated, key) for key in same},
+        modality="image" if _has_pictures(stated) and stated.modality == "text" else stated.modality,
         files={split: tuple(patterns) for split, patterns in stated.files.items()},
         media=tuple(stated.media),
         header=tuple(stated.header),
@@ -59,6 +60,7 @@ class _Adapter:
         self._stated = stated
         self._columns = stated.columns
         self._texts = stated.texts
+        self._pictured = _has_pictures(stated)
         self._used = set(named(stated)) - {stated.columns.label} | {"_file", "_item"}
         labels = stated.labels or Labels(a=[], b=[])
         self._sides = {label_key(value): side for side in ("a", "b", "tie") for value in getattr(labels, side)}
@@ -78,14 +80,14 @@ class _Adapter:
         if isinstance(sides, SetAside):
             return sides
         *columns, margin = sides
-        chosen, rejected = (_said(self._at(row, column), column) for column in columns)
+        chosen, rejected = (_said(self._at(row, column), column, self._pictured) for column in columns)
         prompt: str | Sequence[Message]
         if self._columns.prompt is None and self._texts.prompt is None:
             if isinstance(chosen, str) or isinstance(rejected, str):
                 raise BadRow("dialogue_not_messages", f"{shown(chosen)}, expected messages: there is no prompt")
             prompt, chosen, rejected = replies(chosen, rejected)
         else:
-            prompt = _said(self._value(row, "prompt"), "prompt")
+            prompt = _said(self._value(row, "prompt"), "prompt", self._pictured)
             for side in (chosen, rejected):
                 if not isinstance(side, str) and side[0]["role"] in ("system", "user"):
                     raise BadRow("completion_holds_prompt", "a side starts with the prompt: leave out `prompt`")
@@ -175,6 +177,10 @@ class _Adapter:
         }
 
 
+def _has_pictures(stated: Declared) -> bool:
+    return bool(stated.columns.images or stated.texts.images)
+
+
 def _is_picture(value: object) -> bool:
     return isinstance(value.get("bytes") if isinstance(value, Mapping) else value, bytes)
 
@@ -183,17 +189,20 @@ def _pictured(value: Any) -> Any:
     return {"bytes": PIXELS_PNG, "path": "picture.png"} if value == PICTURE else value
 
 
-def _said(value: Any, column: str) -> str | list[Message]:
-    """A text as it is; a message, or a list of messages or ShareGPT turns, as messages."""
+def _said(value: Any, column: str, pictured: bool) -> str | list[Message]:
+    """A text as it is; a message, or a list of messages or ShareGPT turns, as messages.
+
+    `pictured` says that pictures come with them, for which parts of messages can stand.
+    """
     if isinstance(value, str):
         return value
     turns = value if isinstance(value, list) else [value]
     if not turns:
         raise BadRow(f"{column}_empty", f"{column} has no message")
-    return [_message(turn, column) for turn in turns]
+    return [_message(turn, column, pictured) for turn in turns]
 
 
-def _message(turn: Any, column: str) -> Message:
+def _message(turn: Any, column: str, pictured: bool) -> Message:
     if not isinstance(turn, Mapping):
         raise BadRow(f"{column}_not_text", f"{column} is {shown(turn)}, expected a text or messages")
     speaker = turn["role"] if "role" in turn else turn["from"]
@@ -201,13 +210,15 @@ def _message(turn: Any, column: str) -> Message:
         raise BadRow("speaker_not_known", f"{shown(speaker)}, expected one of {', '.join(_SPEAKERS)}")
     content = turn["content"] if "content" in turn else turn["value"]
     if isinstance(content, list):
-        content = "\n".join(_part(part) for part in content)
+        content = "\n".join(_part(part, pictured) for part in content)
     return {"role": _SPEAKERS[speaker], "content": content}
 
 
-def _part(part: Any) -> str:
+def _part(part: Any, pictured: bool) -> str:
     """One of the typed parts of a message."""
     if part["type"] == "image":
+        if not pictured:
+            raise BadRow("picture_not_named", f"a part is {shown(part)}; say in `images` where pictures are")
         return IMAGE_MARK
     text = part.get("text", part.get("value"))
     if part["type"] != "text" or not isinstance(text, str):

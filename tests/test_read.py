@@ -220,6 +220,18 @@ def test_pictures_come_from_folders_and_archives(store, toy_source, native):
     assert set(store.media(frame["media_ids"].explode().to_list()).values()) == {png(1), png(2)}
 
 
+def test_a_mark_without_pictures_is_a_word_of_a_text_source_alone(store, toy_source, native):
+    drawn = [{**rows(1)[0], "question": "Draw <svg><image></svg>."}]
+    (native / "a.jsonl").write_text(jsonl([*rows(2), *drawn]))
+    toy_source("toy", PLAIN)
+    assert ingest(store, "toy", path=str(native)).asides == {}
+    assert "Draw <svg><image></svg>." in {prompt[0]["content"] for prompt in pairs_of(store)["prompt"]}
+    lost = PICTURED.replace('images=[row["image"]]', "images=[]").replace(' "image": "a.png",', "")
+    for modality in ("image", "to_image"):
+        toy_source("toy", lost.replace("media=", f'modality="{modality}", media='))
+        assert ingest(store, "toy", path=str(native)).asides == {"image_marks_differ": 1}
+
+
 def test_an_archive_may_be_unpacked_but_not_absent(store, toy_source, native):
     toy_source("toy", PICTURED)
     (native / "a.jsonl").write_text(jsonl([{**rows(1)[0], "image": "pictures/one.png"}]))

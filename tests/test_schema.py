@@ -171,6 +171,16 @@ def test_marks_and_pictures_must_agree():
         canonical(Pair("<image><image>", "a", "b"), media=["m"])
 
 
+def test_a_mark_is_a_word_where_a_source_has_no_pictures():
+    drawn = Pair("Draw a circle: <svg><image></svg>", "a", "b")
+    with pytest.raises(BadRow, match="image_marks_differ"):
+        canonical(drawn)
+    values = canonical_values(drawn, [], [], [], mark_is_text=True)
+    assert (values[4], values[10]) == (["user", "Draw a circle: <svg><image></svg>"], "text")
+    assert values[:4] == canonical_values(drawn, [], [], [], {}, mark_is_text=True)[:4]
+    assert values[0] != canonical_values(Pair("Draw a circle: <svg></svg>", "a", "b"), [], [], [])[0]
+
+
 def test_modality_follows_the_pictures():
     assert canonical(Pair("p", "a", "b"))["modality"] == "text"
     assert canonical(Pair("p", "a", "b", images=[b"1"]), media=["m"])["modality"] == "image"

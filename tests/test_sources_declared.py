@@ -137,7 +137,9 @@ def test_messages_turns_and_typed_parts_are_understood(declared):
     ]
     assert [turn["role"] for turn in only(module, q=turns).prompt] == ["system", "user", "tool"]
     parts = [{"type": "image"}, {"type": "text", "text": "Who?"}, {"type": "text", "value": "Where?"}]
-    assert only(module, q=[{"role": "user", "content": parts}]).prompt[0]["content"] == "<image>\nWho?\nWhere?"
+    pictured = declared(HEAD + FILES + PLAIN + 'images = "photo"\n' + EXAMPLE + 'photo = "a.png"\n')
+    assert only(pictured, q=[{"role": "user", "content": parts}]).prompt[0]["content"] == "<image>\nWho?\nWhere?"
+    assert broken(module, q=[{"role": "user", "content": parts}]) == "broken picture_not_named"
     assert only(module, good={"role": "assistant", "content": "yes"}).chosen == [
         {"role": "assistant", "content": "yes"}
     ]
@@ -206,6 +208,7 @@ def test_pictures_come_embedded_or_as_paths_one_or_many_or_none(declared):
     assert broken(module, first={"bytes": None, "path": "a.png"}) == "broken image_not_bytes"
     named = declared(HEAD + FILES + PLAIN + '[texts]\nimages = "photos/{n}.jpg"\n' + EXAMPLE + "n = 5\n")
     assert only(named).images == ["photos/5.jpg"]
+    assert (module.source.modality, named.source.modality) == ("image", "image")  # a mark is never a word there
 
 
 def test_pictures_that_no_key_names_do_not_land_in_extra(declared):
