@@ -7,6 +7,8 @@ import json
 from collections import Counter, defaultdict
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import sources
@@ -40,7 +42,8 @@ def refused(name: str, **changes: Any) -> str:
 
 def test_every_benchmark_stays_out_of_mixtures():
     ours = """vl_rewardbench multimodal_rewardbench mm_rlhf_rewardbench rewardbench rewardbench_2 rm_bench
-        judgebench m_rewardbench rewardmath auto_j evalbiasbench rag_rewardbench rmb_pairwise llmbar mj_bench"""
+        judgebench m_rewardbench rewardmath auto_j evalbiasbench rag_rewardbench rmb_pairwise llmbar mj_bench
+        mj_bench_alignment mj_bench_hub"""
     assert {sources.load(name).source.role for name in ours.split()} == {"benchmark"}
 
 
@@ -189,6 +192,26 @@ def test_label_1_of_evalbiasbench_is_the_first_response():
     assert sides("evalbiasbench", response1="one", response2="two", label=1) == ("one", "two")
     assert sides("evalbiasbench", response1="one", response2="two", label=2) == ("two", "one")
     assert refused("evalbiasbench", label=0) == "broken label_not_known"
+
+
+def test_three_parts_of_mj_bench_on_the_hub_are_splits_and_criteria_and_bias_is_none(store, tmp_path):
+    row = {key: value for key, value in example("mj_bench_hub").items() if key != "_file"}
+    (tmp_path / "data").mkdir()
+    for label, part in enumerate(("alignment", "bias", "quality", "safety")):
+        native = {**row, "caption": f"A fox, {part}.", "label": label % 2}
+        pq.write_table(pa.Table.from_pylist([native]), tmp_path / "data" / f"{part}-00000-of-00001.parquet")
+    books = ingest(store, "mj_bench_hub", path=str(tmp_path))
+    assert (books.rows, books.pairs, books.asides, books.new_columns) == (3, 3, {}, [])
+    told = ("source_split", "criterion", "category", "label_source", "modality")
+    assert sorted(store.scan("pairs", ["mj_bench_hub"]).select(told).collect().iter_rows()) == [
+        ("alignment", "alignment", "alignment", "human", "to_image"),
+        ("quality", "quality", "quality", "constructed", "to_image"),
+        ("safety", "safety", "safety", "human", "to_image"),
+    ]
+    pictures = [row["image0"]["bytes"], row["image1"]["bytes"]]
+    (pair,) = made("mj_bench_hub", label=1)
+    assert (pair.rejected_images, pair.chosen_images) == ([pictures[0]], [pictures[1]])
+    assert ingest(store, "mj_bench_alignment", path=str(tmp_path)).pairs == 1
 
 
 # Rows, pairs and findings of the real files.
