@@ -3,7 +3,7 @@
 724 rows of alignment, 574 of safety and 1,121 of quality, with one set of columns.
 https://huggingface.co/datasets/MJ-Bench/MJ-Bench (gated), MIT. A part is a split, a criterion and the category, so
 that each has its own accuracy, as the publishers report them; alignment is read by `mj_bench_alignment` too. The
-fourth part, bias, is not read: its official figures (ACC, NDS, GES) are not shares of pairs. Quality sets a picture
+fourth part, bias, is not read: its official figures (ACC, NDS, GES) are no shares of pairs. Quality sets a picture
 against the same one spoilt. The names of the files, and who labelled safety, are not verified.
 """
 

@@ -22,12 +22,12 @@ NOT_KEPT = {
     "llava_critic_113k": {"from"},  # always the same two
     "llava_human_preference_10k": {"from", "value"},  # the empty place of the outputs
     "magpie_dpo": {"instruction"},  # the first turn
-    "olmo2_mix": {"prompt"},  # the turns before the last
+    **{name: {"prompt"} for name in ("olmo2_mix", "olmo2_mix_7b", "olmo2_mix_13b")},  # the turns before the last
     "pickapic_v2": {"best_image_uid", "__index_level_0__"},  # the chosen one's
     "rewardmath": {"problem", "answer", "subject", "level", "problem_id"},  # of the rows after the first
     "rmb_pairwise": {"language"},  # of each message
     "summarize_from_feedback": {"article"},  # stands in for the post where that is null
-    "tulu3_if": {"prompt"},
+    **{name: {"prompt"} for name in ("tulu3_if", "tulu3_if_8b", "tulu3_mix_405b")},
     "tulu3_wildchat_ultrafeedback": {"prompt"},
     "ultrafeedback": {"models"},
     "ultrafeedback_binarized": {"prompt", "messages"},  # of the chosen side

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from test_sources_adapters import aside, example, made, only
 from test_sources_text import sides, talk
 
+import sources
 from sources import ultrafeedback
+from sources._read import ingest
 from sources._sides import margin
 
 LISTS = [
     "magpie_dpo",
     "olmo2_mix",
+    "olmo2_mix_13b",
+    "olmo2_mix_7b",
     "skywork_80k_v0_2",
     "tulu3_if",
+    "tulu3_if_8b",
+    "tulu3_mix",
+    "tulu3_mix_405b",
+    "tulu3_mix_70b",
+    "tulu3_personas_if",
     "tulu3_wildchat_ultrafeedback",
     "ultrafeedback_binarized",
     "ultrafeedback_cleaned",
@@ -42,7 +53,10 @@ def test_lists_that_part_before_the_last_reply_are_set_aside(name):
         ("ultrafeedback_binarized", "score_chosen", "score_rejected"),
         ("ultrafeedback_cleaned", "chosen-rating", "rejected-rating"),
         ("olmo2_mix", "chosen_rating", "rejected_rating"),
+        ("olmo2_mix_7b", "chosen_rating", "rejected_rating"),
         ("tulu3_if", "chosen_rating", "rejected_rating"),
+        ("tulu3_if_8b", "chosen_rating", "rejected_rating"),
+        ("tulu3_mix_405b", "chosen_rating", "rejected_rating"),
     ],
 )
 def test_scores_beside_a_label_give_the_margin_or_speak_against_the_row(name, high, low):
@@ -62,6 +76,22 @@ def test_mixtures_without_ratings_have_no_margin():
     assert pair.source_margin is None
     assert only("tulu3_if").source_margin is None
     assert margin(None, 1.0, "x") is margin(1.0, None, "x") is None
+
+
+def test_every_mixture_of_tulu_and_olmo_is_read_from_its_own_repository(store, tmp_path):
+    names = [name for name in LISTS if name.startswith(("olmo2", "tulu3"))]
+    repos = {sources.load(name).source.repo for name in names}
+    assert len(repos) == len(names) == 10
+    for name in names:
+        folder = tmp_path / name / "data"
+        folder.mkdir(parents=True)
+        row = {key: value for key, value in example(name).items() if key != "_file"}
+        part = "wildchat_unused" if name == "tulu3_wildchat_ultrafeedback" else "train"
+        pq.write_table(pa.Table.from_pylist([row]), folder / f"{part}-00000-of-00001.parquet")
+        books = ingest(store, name, path=str(tmp_path / name))
+        assert (books.pairs, books.asides, books.new_columns) == (1, {}, [])
+    extra = store.scan("pairs", ["tulu3_personas_if"]).collect()["extra"][0]
+    assert json.loads(extra)["chonsen_model"] == "model-a"
 
 
 def test_facts_of_a_file_and_of_a_part_are_kept():
