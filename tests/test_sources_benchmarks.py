@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter, defaultdict
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import sources
-from pairs.errors import BadRow
+from pairs.errors import BadRow, SourceChanged
 from pairs.media import encode_image
 from pairs.schema import Pair
 from sources._read import ingest
@@ -253,21 +255,38 @@ def test_an_always_equal_scorer_gets_the_published_share_of_judgebench(store, re
     }  # fmt: skip
 
 
+def _draw(paths: set[str], root: Path) -> None:
+    """A picture of its own for every path of a benchmark whose pictures are not at hand."""
+    for number, path in enumerate(sorted(paths)):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+        (root / path).write_bytes(encode_image(pixels, "PNG"))
+
+
+@pytest.mark.real
+def test_rows_of_vl_rewardbench_as_json_lines_fall_into_its_groups(store, real_data, tmp_path):
+    text = (real_data / "vl-rewardbench" / "data.jsonl").read_text()
+    (tmp_path / "data.jsonl").write_text(text)
+    _draw({row["image"] for row in map(json.loads, text.splitlines())}, tmp_path)
+    books = ingest(store, "vl_rewardbench", path=str(tmp_path))
+    assert (books.rows, books.pairs, books.asides, books.new_columns) == (941, 941, {}, [])
+    groups = store.scan("pairs", ["vl_rewardbench"]).collect()["category"].value_counts()
+    assert dict(groups.iter_rows()) == {"hallucination": 574, "reasoning": 239, "general": 128}
+
+
+def test_vl_rewardbench_without_the_columns_of_either_form_is_refused(store, tmp_path):
+    rows = [{"id": f"RLHF-{n}", "image": "a.png", "question": "q", "good": "a", "bad": "b"} for n in range(20)]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(SourceChanged, match=r"missing_column .*'human_ranking' is not in the row"):
+        ingest(store, "vl_rewardbench", path=str(tmp_path))
+
+
 @pytest.mark.real
 def test_mm_rlhf_rewardbench_has_the_published_questions_per_category(store, real_data, tmp_path):
-    """The pictures are not at hand, so every path gets one of its own colour."""
-    import numpy as np
-
     text = (real_data / "mm-rlhf-rewardbench" / "mm_reward_bench.jsonl").read_text()
     (tmp_path / "native").mkdir()
     (tmp_path / "native" / "mm_reward_bench.jsonl").write_text(text)
-    for number, image in enumerate(
-        sorted({row["image"] for row in map(json.loads, text.splitlines()) if "image" in row})
-    ):
-        file = tmp_path / "native" / image
-        file.parent.mkdir(exist_ok=True)
-        pixels = np.random.default_rng(number).integers(0, 255, (8, 8, 3), dtype=np.uint8)
-        file.write_bytes(encode_image(pixels, "PNG"))
+    _draw({row["image"] for row in map(json.loads, text.splitlines()) if "image" in row}, tmp_path / "native")
     books = ingest(store, "mm_rlhf_rewardbench", path=str(tmp_path / "native"))
     assert (books.rows, books.pairs, books.asides) == (170, 145, {"video_prompt": 25})
     frame = store.scan("pairs", ["mm_rlhf_rewardbench"]).collect()
