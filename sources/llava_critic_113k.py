@@ -10,7 +10,7 @@ sources here as well.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pairs.errors import BadRow, SetAside, shown
 from pairs.schema import Pair
@@ -41,17 +41,18 @@ source = Source(
     },
 )
 
-_LAYOUTS = (
-    re.compile(
-        r"Question: \[(.*?)\][^\S\n]*\n\s*(?:The first response|Response [1A]): \[(.*?)\][^\S\n]*\n\s*"
-        r"(?:The second response|Response [2B]): \[(.*)\]\s*(?:ASSISTANT:\s*)?\Z",
-        re.DOTALL,
-    ),
-    re.compile(
-        r"<\|User Prompt\|>(.*?)<\|The Start of Assistant A's Answer\|>(.*?)<\|The End of Assistant A's Answer\|>"
-        r"\s*<\|The Start of Assistant B's Answer\|>(.*?)<\|The End of Assistant B's Answer\|>",
-        re.DOTALL,
-    ),
+# What stands before the question, between it and the responses, and after them.
+_ARENA = (
+    re.compile(r"<\|User Prompt\|>"),
+    re.compile(r"<\|The Start of Assistant A's Answer\|>"),
+    re.compile(r"<\|The End of Assistant A's Answer\|>\s*<\|The Start of Assistant B's Answer\|>"),
+    re.compile(r"<\|The End of Assistant B's Answer\|>"),
+)
+_BRACKETS = (
+    re.compile(r"Question: \["),
+    re.compile(r"\][^\S\n]*\n\s*(?:The first response|Response [1A]): \["),
+    re.compile(r"\][^\S\n]*\n\s*(?:The second response|Response [2B]): \["),
+    re.compile(r"\]\s*(?:ASSISTANT:\s*)?\Z"),
 )
 _CODES = {"A>>B": 2, "A>B": 1, "A=B": 0, "B>A": -1, "B>>A": -2}
 _CODE = re.compile(r"\[\[([AB][<>=]{1,2}[AB])\]\]")
@@ -62,7 +63,7 @@ _ADVERBS = "also|clearly|definitely|even|far|generally|indeed|much|overall|signi
 _NAMED = (
     re.compile(rf"\b{_WHICH} is (?:(?:{_ADVERBS}),? )*(?:the )?better\b(?! (?:at|for|if|in|on|when|with) )", re.I),
     re.compile(rf"\bbetter (?:response|answer|one) is (?:the )?{_WHICH}\b", re.I),
-    re.compile(rf"(?:^|:)[^\w\n]*\[(?:the )?{_WHICH}\][^\w\n:]*$", re.I | re.M),
+    re.compile(rf"(?:^|:)[^\w\n]{{0,9}}\[(?:the )?{_WHICH}\][^\w\n:]*$", re.I | re.M),
 )
 # What speaks for a response in one respect: no verdict, but against one for the other response.
 _IN_PART = re.compile(rf"\b{_WHICH} is (?:(?:{_ADVERBS}),? )*better\b", re.I)
@@ -71,12 +72,10 @@ _SIDES = {"first": 0, "1": 0, "a": 0, "second": 1, "2": 1, "b": 1}
 
 def pairs(row: Row) -> Iterator[Pair]:
     asked, judged = (turn["value"] for turn in row["conversations"])
-    found = next(filter(None, (layout.search(asked) for layout in _LAYOUTS)), None)
-    if found is None:
-        raise BadRow("judge_prompt_not_known", f"{shown(asked[-80:])}, expected a question and two responses")
-    if found.re is _LAYOUTS[0] and not _whole(found[3]):
-        raise BadRow("response_end_not_clear", f"{shown(found[3][-80:])}, expected brackets that close at its end")
-    question, *responses = (part.strip() for part in found.groups())
+    arena = _ARENA[0].search(asked) is not None
+    question, *responses = _between(asked, _ARENA if arena else _BRACKETS)
+    if not arena and not _whole(responses[1]):
+        raise BadRow("response_end_not_clear", f"{shown(asked[-80:])}, expected brackets that close at its end")
     better, margin = _verdict(judged)
     yield Pair(
         prompt=unmarked(question),
@@ -88,6 +87,18 @@ def pairs(row: Row) -> Iterator[Pair]:
         category=row["source"],
         extra={"id": row["id"]},
     )
+
+
+def _between(asked: str, marks: Sequence[re.Pattern[str]]) -> list[str]:
+    """The texts between marks that follow each other."""
+    texts, at = [], 0
+    for mark in marks:
+        found = mark.search(asked, at)
+        if found is None:
+            raise BadRow("judge_prompt_not_known", f"{shown(asked[-80:])}, expected a question and two responses")
+        texts.append(asked[at : found.start()].strip())
+        at = found.end()
+    return texts[1:]
 
 
 def _whole(response: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import zipfile
 
 import pytest
@@ -234,6 +235,16 @@ def test_llava_critic_keeps_brackets_of_a_response(second):
     asked = f"Question: [What?]\nThe first response: [one]\nThe second response: [{second}]\nASSISTANT:\n"
     turns = [{"from": "human", "value": asked}, {"from": "gpt", "value": "The better response: [second]"}]
     assert only("llava_critic_113k", conversations=turns).chosen == second
+
+
+@pytest.mark.parametrize("text", ["Question: [" * 90_000, BRACKETS * 10_000, ":" * 900_000, "]\n" * 400_000])
+def test_llava_critic_gives_up_on_hostile_texts_at_once(text):
+    asked = example("llava_critic_113k")["conversations"][0]["value"]
+    started = time.process_time()
+    for human, judge in ((text, "A."), (asked, text)):
+        turns = [{"from": "human", "value": human}, {"from": "gpt", "value": judge}]
+        assert aside("llava_critic_113k", conversations=turns).startswith("broken ")
+    assert time.process_time() - started < 10, "the time grows with the square of the text"
 
 
 def test_llava_human_preference_counts_outputs_from_one():
