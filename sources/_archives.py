@@ -6,8 +6,6 @@ used as a path, so a name that points out of the archive leads nowhere.
 
 from __future__ import annotations
 
-import io
-import stat
 import tarfile
 import zipfile
 import zlib
@@ -19,7 +17,8 @@ import fsspec
 from pairs.errors import BadRow, SourceChanged
 from pairs.schema import MAX_BYTES
 from sources._inflate import inflated
-from sources._volumes import Volumes, parts, zip_of_volumes
+from sources._members import regular
+from sources._volumes import open_joined, open_zip, parts
 
 MAX_MEMBERS = 5_000_000
 _SUFFIXES = (".zip", ".tar", ".tgz")
@@ -39,7 +38,7 @@ def is_archive(path: str) -> bool:
 
 
 def open_archive(fs: fsspec.AbstractFileSystem, full: str) -> Archive | None:
-    """The archive at a path, in parts (name.zip_aa or name.zip.001, ...) or in volumes (name.z01, ..., name.zip);
+    """The archive at a path, in parts (name.zip_aa, name.tar.gz.001, ...) or in volumes (name.z01, ..., name.zip);
     None when there is none.
     """
     if full.endswith(_PACKED):
@@ -50,12 +49,10 @@ def open_archive(fs: fsspec.AbstractFileSystem, full: str) -> Archive | None:
     if not files:
         return None
     try:
-        if len(files) > 1 and files[-1] == full:
-            return _Zip(zip_of_volumes(Volumes(fs, files), full), full)
-        opened = fs.open(full, "rb") if files == [full] else io.BufferedReader(Volumes(fs, files), 1 << 16)
-        if full.endswith(_GZIP):
-            return _Tar(inflated(opened), full)
-        return _Tar(opened, full) if full.endswith(".tar") else _Zip(zipfile.ZipFile(opened), full)
+        if full.endswith(".zip"):
+            return _Zip(open_zip(fs, full, files), full)
+        opened = open_joined(fs, files)
+        return _Tar(inflated(opened) if full.endswith(_GZIP) else opened, full)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         raise SourceChanged(f"{full}: {error}; download it again") from None
 
@@ -64,8 +61,8 @@ class _Zip:
     def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self._name = name
         self._archive = archive
-        regular = [info for info in self._archive.infolist() if _regular(info)]
-        self._members = _by_name(((info.filename, info) for info in regular), name)
+        members = [info for info in self._archive.infolist() if regular(info)]
+        self._members = _by_name(((info.filename, info) for info in members), name)
 
     def read(self, path: str) -> bytes | None:
         info = self._members.get(path)
@@ -76,10 +73,6 @@ class _Zip:
             return self._archive.read(info)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
             raise BadRow("media_not_readable", f"{path} in {self._name}: {error}") from None
-
-
-def _regular(info: zipfile.ZipInfo) -> bool:
-    return not info.is_dir() and stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
 
 
 class _Tar:

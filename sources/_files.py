@@ -12,17 +12,20 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, cast
+from zipfile import BadZipFile, ZipExtFile
 
 import fsspec
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.compression import compr
 from fsspec.spec import AbstractBufferedFile
 
 from pairs.errors import BadRow, PrefmillError, SourceChanged, Unavailable, shown
 from sources._inflate import inflated
-from sources._root import network_faults
+from sources._members import archive_of, open_file
+from sources._network import network_faults
 from sources._source import Row
 
 MAX_ROW_BYTES = 64 << 20
@@ -51,7 +54,7 @@ def native_rows(
     kind = format_ or _kind(path)
     try:
         if kind == "parquet":
-            with fs.open(path, "rb") as file:
+            with open_file(fs, path) as file:
                 yield from _parquet(file, path, start, stop)
             return
         # Compression by name alone: ".json.gz" and ".jsonl.gz" are how the hub keeps text.
@@ -62,8 +65,9 @@ def native_rows(
                 yield from _lines(file, start, stop)
             else:
                 yield from _document(file, path)
-    except (EOFError, zlib.error) as error:
-        raise SourceChanged(f"{path}: not readable as gzip: {error}; download it again") from None
+    except (EOFError, zlib.error, BadZipFile) as error:
+        packed = "zip" if archive_of(path) else "gzip"
+        raise SourceChanged(f"{path}: not readable as {packed}: {error}; download it again") from None
     except network_faults() as error:
         raise Unavailable(f"{path}: reading stopped: {type(error).__name__}: {error}") from error
 
@@ -87,11 +91,14 @@ def grouped(rows: Iterator[Row | BadRow], by: tuple[str, ...]) -> Iterator[Row |
 
 
 def _open(fs: fsspec.AbstractFileSystem, path: str) -> IO[bytes]:
+    opened = open_file(fs, path)
     if path.endswith(".gz"):
-        return inflated(fs.open(path, "rb"))
-    opened = fs.open(path, "rb", compression="zstd" if path.endswith(".zst") else None)
-    # Files of remote places know no bound on a line.
-    return io.BufferedReader(opened, _CHUNK) if isinstance(opened, AbstractBufferedFile) else opened
+        return inflated(opened)
+    if path.endswith(".zst"):
+        return cast(IO[bytes], compr["zstd"](opened, mode="rb"))
+    # Files of remote places and members of zips know no bound on a line.
+    unbound = isinstance(opened, AbstractBufferedFile | ZipExtFile)
+    return cast(IO[bytes], io.BufferedReader(cast(io.RawIOBase, opened), _CHUNK)) if unbound else opened
 
 
 def _kind(path: str) -> str:

@@ -16,12 +16,13 @@ from fsspec.implementations.local import LocalFileSystem
 from pairs.errors import BadRow, SourceChanged, shown
 from pairs.schema import MAX_BYTES
 from sources._archives import Archive, is_archive, open_archive
+from sources._volumes import parts
 
 
 class MediaFinder:
     """Bytes of media below `root`: in the folders and archives named by the source, or in the root itself.
 
-    Not `beside`: in the archives alone.
+    A place with a `*` stands for the archives that fit it. Not `beside`: in the archives alone.
     """
 
     def __init__(
@@ -29,7 +30,8 @@ class MediaFinder:
     ) -> None:
         self._fs = fs
         self._root = root.rstrip("/")
-        self._places = places
+        self._named = places
+        self._places = spread(fs, self._root, places)
         self._beside = beside
         self._archives: dict[str, Archive | None] = {}
 
@@ -38,7 +40,8 @@ class MediaFinder:
         if isinstance(value, bytes):
             return value
         path = _inside(value)
-        for place in self._places:
+        # What lies where the path leads goes first: there may be an archive for each of a hundred shards.
+        for place in sorted(self._places, key=lambda place: -max(map(len, _homes(place, path)))):
             data = self._from_archive(place, path) if is_archive(place) else None
             if data is None and self._beside:  # a folder, or an archive that was unpacked beside where it lay
                 data = self._from_folder(posixpath.join(_folder(place), path))
@@ -46,7 +49,7 @@ class MediaFinder:
                 return data
         data = self._from_folder(path) if self._beside else None
         if data is None:
-            looked = ", ".join([*self._places, *(["the source's folder"] if self._beside else [])])
+            looked = ", ".join([*self._named, *(["the source's folder"] if self._beside else [])])
             raise BadRow("media_not_found", f"{shown(value)} is not in {looked}")
         return data
 
@@ -69,12 +72,38 @@ class MediaFinder:
                 raise SourceChanged(f"{full} is not there; this source's pictures lie in it: download it to there")
             self._archives[place] = archive
         found = self._archives[place]
-        return None if found is None else found.read(path)
+        if found is None:
+            return None
+        names = (path.removeprefix(home) for home in _homes(place, path))
+        return next((data for name in names if (data := found.read(name)) is not None), None)
+
+
+def spread(fs: fsspec.AbstractFileSystem, root: str, media: Sequence[str]) -> list[str]:
+    """The places that a source names, with the archives below `root` that fit a pattern instead of the pattern."""
+    places: list[str] = []
+    for place in media:
+        found = sorted(fs.glob(f"{root}/{place}")) if "*" in place else [f"{root}/{place}"]
+        places += (path.removeprefix(root).lstrip("/") for path in found)
+    return places
+
+
+def archive_files(fs: fsspec.AbstractFileSystem, root: str, media: Sequence[str]) -> list[str]:
+    """The files of all archives among the places, parts and volumes included."""
+    return [
+        file for place in spread(fs, root, media) if is_archive(place) for file in parts(fs, f"{root}/{place}")
+    ]
 
 
 def _folder(place: str) -> str:
     """Where an archive is unpacked: beside itself, under its own name."""
     return place.partition(".tar")[0].removesuffix(".zip").removesuffix(".tgz") if is_archive(place) else place
+
+
+def _homes(place: str, path: str) -> list[str]:
+    """From where the members of an archive may be named, for those that a path leads to: the source's folder, that
+    of the archive, and the one into which it would be unpacked."""
+    homes = ("", f"{posixpath.dirname(place)}/", f"{_folder(place)}/")
+    return [home for home in homes if path.startswith(home)]
 
 
 def _really_below(path: str, root: str) -> bool:

@@ -43,6 +43,7 @@ def ingest(
     name: str,
     *,
     path: str | None = None,
+    revision: str | None = None,
     splits: Sequence[str] | None = None,
     limit: int | None = None,
     pictures: str | None = None,
@@ -51,9 +52,10 @@ def ingest(
 ) -> Books:
     """Read one source into the store, replacing what it held of it; returns its books.
 
-    `path` is a folder or fsspec URL that holds the source's native files instead of the hub; `pictures` a folder,
-    archive or fsspec URL in which the pictures that rows name are looked up instead of beside the files;
-    `open_urls` names the hosts at which URLs of pictures in rows are opened (`sources._web`), none by default;
+    `path` is a folder or fsspec URL that holds the source's native files instead of the hub; `revision` a commit,
+    tag or branch of its repository instead of what the source names; `pictures` a folder, archive or fsspec URL in
+    which the pictures that rows name are looked up instead of beside the files; `open_urls` names the hosts at
+    which URLs of pictures in rows are opened (`sources._web`), none by default;
     `limit` stops after so many native rows. `workers` is how many processes read, by default one for each core,
     and none for small files; it changes no row. Nothing is read when neither files nor code have changed since the
     last time. Raises `SourceChanged` when columns are missing or too many rows are broken, `PrefmillError` when a
@@ -61,7 +63,8 @@ def ingest(
     """
     module = sources.load(name)
     source: Source = module.source
-    root = find(source, name, store, path, splits)
+    media = () if pictures else source.media
+    root = find(source, name, store, path, splits, revision=revision, media=media)
     shelf = _shelf(name, pictures) if pictures else None
     fingerprint = _fingerprint(module, root, limit, shelf, open_urls)
     known = store.facts("pairs", name)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 import fsspec
 
 from pairs.errors import PrefmillError, SourceChanged, Unavailable, shown
+from sources._media import archive_files
+from sources._members import archive_of, matching, members
+from sources._network import changes, network_faults
+from sources._pins import commit_of
 from sources._source import Source
+from sources._volumes import parts
 
 if TYPE_CHECKING:
     from pairs.store import Store
@@ -20,13 +25,6 @@ if TYPE_CHECKING:
 DEMO = "demo://"
 _NAMED = 5  # files and folders that a message names
 _LOOKED_INTO = 50  # folders in which files of another depth are looked for
-_FAULTS = (
-    ("botocore.exceptions", "BotoCoreError"),
-    ("botocore.exceptions", "ClientError"),
-    ("aiohttp", "ClientError"),
-    ("httpx", "HTTPError"),  # the hub's: one or the other, as the version of huggingface_hub has it
-    ("httpx2", "HTTPError"),
-)
 
 
 @dataclass(frozen=True)
@@ -51,25 +49,55 @@ class Root:
         return file[len(self.path.rstrip("/")) + 1 :]
 
 
-def find(source: Source, name: str, store: Store, path: str | None, splits: Sequence[str] | None) -> Root:
-    """List the files of the wanted splits; raises `SourceChanged` when a split has none."""
-    wanted = list(splits or (["train"] if "train" in source.files else sorted(source.files)))
-    for split in wanted:
-        if split not in source.files:
-            raise SourceChanged(f"{name}: no split {split!r}; it has {', '.join(sorted(source.files))}")
-    commit = source.revision
-    if path is None and commit is None and not source.repo.startswith("github:"):
-        commit = _newest(source.repo)
+def find(
+    source: Source,
+    name: str,
+    store: Store,
+    path: str | None,
+    splits: Sequence[str] | None,
+    *,
+    revision: str | None = None,
+    media: Sequence[str] = (),
+) -> Root:
+    """List the files of the wanted splits, at `path` or in the repository at `revision` or what the source names.
+
+    `media` are the places of pictures whose archives count for `state` too. Raises `SourceChanged` when a split
+    has no files.
+    """
+    wanted = _wanted(source, name, splits)
+    if path is not None and revision is not None:
+        raise PrefmillError(f"{name}: a `path` has no `revision`, the repository has; take one of the two out")
+    commit = commit_of(source, revision) if path is None else None
     url = _url(source, name, store, path, commit)
-    try:
+    with _answering(name, url):
         fs, root = fsspec.core.url_to_fs(url)
+        root = root.rstrip("/")
         fs.invalidate_cache()  # a long-lived process would see the listing of its first look
-        files = {split: matches(fs, root.rstrip("/"), source.files[split]) for split in wanted}
-        joined = _joined(fs, root.rstrip("/"), source, name)
-        facts = [(file, fs.info(file)) for found in [*files.values(), joined] for file in found]
+        files = {split: matches(fs, root, source.files[split]) for split in wanted}
+        listed = [*(file for found in files.values() for file in found), *_joined(fs, root, source, name)]
+        sizes = _sizes(fs, listed)
+        told = changes(fs, [*_whole(fs, listed), *archive_files(fs, root, media)])
+    if not splits and any(files.values()):  # a copy of some of a benchmark's splits is fine
+        files = {split: found for split, found in files.items() if found}
+    if not any(files.values()) and not fs.exists(root):
+        raise _not_there(name, url)
+    for split, found in files.items():
+        if not found:
+            raise SourceChanged(f"{name}: {_without_files(fs, root, source, split)}")
+    held = [f"{file[len(root) + 1 :]} {size}" for file, size in sizes.items()]
+    read = commit or f"files:{_hash(held)[:12]}"
+    state = _hash([read, *held, *(line[len(root) + 1 :] for line in told)])
+    return Root(fs, root, url, read, files, state, sizes)
+
+
+@contextmanager
+def _answering(name: str, url: str) -> Iterator[None]:
+    """What a place raises when it is looked at, as one line."""
+    try:
+        yield
     except network_faults() as error:
         if isinstance(error, FileNotFoundError):
-            raise SourceChanged(f"{name}: {url} is not there; give the folder of its files as `path`") from None
+            raise _not_there(name, url) from None
         said = f"{type(error).__name__}: {shown(str(error), 160)}"
         raise Unavailable(
             f"{name}: {url} does not answer: {said}; or give the folder of its files as `path`"
@@ -78,20 +106,35 @@ def find(source: Source, name: str, store: Store, path: str | None, splits: Sequ
         raise PrefmillError(
             f"{name}: {url} cannot be opened: {error}; expected a folder, s3://, hf:// ..."
         ) from None
-    if not splits and any(files.values()):  # a copy of some of a benchmark's splits is fine
-        files = {split: found for split, found in files.items() if found}
-    if not any(files.values()) and not fs.exists(root):
-        raise SourceChanged(f"{name}: {url} is not there; give the folder of its files as `path`")
-    for split, found in files.items():
-        if not found:
-            raise SourceChanged(f"{name}: {_without_files(fs, root.rstrip('/'), source, split)}")
-    start = len(root.rstrip("/")) + 1
-    sizes = [f"{file[start:]} {info.get('size')}" for file, info in facts]
-    times = [f"{info.get('mtime')} {info.get('ETag')} {info.get('LastModified')}" for _, info in facts]
-    revision = commit if path is None and commit else f"files:{_hash(sizes)[:12]}"
-    state = _hash([revision, *sizes, *times])
-    in_bytes = {file: int(info.get("size") or 0) for file, info in facts}
-    return Root(fs, root.rstrip("/"), url, revision, files, state, in_bytes)
+
+
+def _not_there(name: str, url: str) -> SourceChanged:
+    return SourceChanged(f"{name}: {url} is not there; give the folder of its files as `path`")
+
+
+def _wanted(source: Source, name: str, splits: Sequence[str] | None) -> list[str]:
+    wanted = list(splits or (["train"] if "train" in source.files else sorted(source.files)))
+    for split in wanted:
+        if split not in source.files:
+            raise SourceChanged(f"{name}: no split {split!r}; it has {', '.join(sorted(source.files))}")
+    return wanted
+
+
+def _sizes(fs: fsspec.AbstractFileSystem, files: Sequence[str]) -> dict[str, int]:
+    """Bytes of each file; of one in a zip, once it is unpacked."""
+    inside: dict[str, int] = {}
+    for archive in filter(None, set(map(archive_of, files))):
+        inside |= members(fs, archive)
+    return {file: inside[file] if file in inside else int(fs.size(file) or 0) for file in files}
+
+
+def _whole(fs: fsspec.AbstractFileSystem, files: Sequence[str]) -> list[str]:
+    """The files as they lie there: instead of those in a zip the zip, in all its parts."""
+    found: dict[str, None] = {}
+    for file in files:
+        archive = archive_of(file)
+        found |= dict.fromkeys(parts(fs, archive) if archive else [file])
+    return list(found)
 
 
 def _without_files(fs: fsspec.AbstractFileSystem, root: str, source: Source, split: str) -> str:
@@ -115,18 +158,6 @@ def _without_files(fs: fsspec.AbstractFileSystem, root: str, source: Source, spl
     )
 
 
-def network_faults() -> tuple[type[Exception], ...]:
-    """What file systems raise when their place fails; those of S3 and HTTP are no `OSError`.
-
-    Looks only at packages that are loaded: what is not loaded has raised nothing.
-    """
-    found: list[type[Exception]] = [OSError]
-    for module, name in _FAULTS:
-        if module in sys.modules:
-            found.append(getattr(sys.modules[module], name))
-    return tuple(found)
-
-
 def _joined(fs: fsspec.AbstractFileSystem, root: str, source: Source, name: str) -> tuple[str, ...]:
     """The files that are joined; raises `SourceChanged` when there are none for a join."""
     found: list[str] = []
@@ -143,7 +174,10 @@ def matches(fs: fsspec.AbstractFileSystem, root: str, patterns: Sequence[str]) -
     found: set[str] = set()
     for pattern in patterns:
         full = f"{root}/{pattern}"
-        found.update(fs.glob(full) if "*" in pattern else [full] if fs.isfile(full) else [])
+        if archive_of(pattern):
+            found.update(matching(fs, full))
+        else:
+            found.update(fs.glob(full) if "*" in pattern else [full] if fs.isfile(full) else [])
     return tuple(sorted(found))
 
 
@@ -160,19 +194,6 @@ def _url(source: Source, name: str, store: Store, path: str | None, commit: str 
         owner, _, repo = source.repo.removeprefix("github:").partition("/")
         return f"github://{owner}:{repo}@{commit or 'HEAD'}{folder}"
     return f"hf://datasets/{source.repo}@{commit}{folder}"
-
-
-def _newest(repo: str) -> str:
-    """The commit that the hub's main branch points to now, so that what was read can be named."""
-    from huggingface_hub import HfApi
-
-    try:
-        return str(HfApi().dataset_info(repo).sha)
-    except network_faults() as error:
-        raise Unavailable(
-            f"{repo}: the hub does not answer ({type(error).__name__}): look at the network, give the folder of "
-            "its files as `path`, or take the source out of the recipe"
-        ) from error
 
 
 def _hash(lines: Sequence[str]) -> str:

@@ -11,8 +11,8 @@ import fsspec
 
 from pairs.errors import PrefmillError, SourceChanged, Unavailable, shown
 from sources._archives import is_archive
-from sources._media import MediaFinder
-from sources._root import network_faults
+from sources._media import MediaFinder, spread
+from sources._network import changes, network_faults
 from sources._volumes import parts
 
 
@@ -32,7 +32,7 @@ def find_pictures(name: str, place: str) -> Shelf:
         files = parts(fs, path) if is_archive(path) else []
         if not files and not fs.isdir(path):
             raise SourceChanged(f"{name}: {url} is not there; `pictures` is a folder, a zip, a tar or a tar.gz")
-        facts = [(file, fs.info(file)) for file in files]
+        seen = changes(fs, files)
     except network_faults() as error:
         raise Unavailable(
             f"{name}: {url} does not answer: {type(error).__name__}: {shown(str(error), 160)}"
@@ -41,7 +41,6 @@ def find_pictures(name: str, place: str) -> Shelf:
         raise PrefmillError(
             f"{name}: {url} cannot be opened: {error}; expected a folder, s3://, hf:// ..."
         ) from None
-    seen = [f"{file} {info.get('size')} {info.get('mtime')} {info.get('ETag')}" for file, info in facts]
     return Shelf(url, "\n".join([url, *seen]))
 
 
@@ -52,5 +51,7 @@ def on_shelf(url: str, media: Sequence[str]) -> MediaFinder:
     if is_archive(path):
         folder, file = posixpath.split(path)
         return MediaFinder(fs, folder, (file,), beside=False)  # what else lies there is none of the rows' business
-    held = [place for place in media if parts(fs, f"{path}/{place}") or fs.isdir(f"{path}/{place}")]
+    held = [
+        place for place in spread(fs, path, media) if parts(fs, f"{path}/{place}") or fs.isdir(f"{path}/{place}")
+    ]
     return MediaFinder(fs, path, held)

@@ -18,7 +18,7 @@ from pairs.schema import LABEL_SOURCES, Pair
 
 Row = dict[str, Any]
 PairsOf = Callable[[Row], Iterable[Pair | SetAside]]
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Source:
     """Facts about one dataset.
 
     `repo` is a hub dataset id ("openbmb/RLAIF-V-Dataset") or "github:owner/name"; `revision` is the commit that
-    the file was written against, 40 hex digits, or None while nobody has pinned it: then the commit found at
-    ingestion is recorded. `files` maps a split to glob patterns below the root; splits named "train" feed
-    mixtures by default. `example` is one native row: documentation, and the seed of the tests. Every column of
-    it must be in the data, except those in `optional`. `media` are folders or archives (zip, tar, tar.gz) below
-    the root in which relative picture paths are looked up. With `group_by`, consecutive rows that agree in these
-    columns come as one row, `{"rows": [...]}`, and count as one; `example` is then such a row. `joins` adds a
-    column per join, the row of another file that belongs to this one. `header` names the columns of tables without
-    a header line.
+    the file was written against, 40 hex digits, or None while nobody has pinned it: then the newest commit is read
+    and recorded. `files` maps a split to glob patterns below the root, as "rows.zip!/**/*.jsonl" also to files in
+    a zip; splits named "train" feed mixtures by default. `example` is one native row: documentation, and the seed
+    of the tests. Every column of it must be in the data, except those in `optional`. `media` are folders or
+    archives (zip, tar, tar.gz) below the root in which relative picture paths are looked up; "shards/*.zip" stands
+    for all that fit. With `group_by`, consecutive rows that agree in these columns come as one row,
+    `{"rows": [...]}`, and count as one; `example` is then such a row. `joins` adds a column per join, the row of
+    another file that belongs to this one. `header` names the columns of tables without a header line.
     """
 
     repo: str
@@ -67,7 +67,7 @@ class Source:
     citation: str = ""
 
     def __post_init__(self) -> None:
-        if self.revision is not None and not _COMMIT.fullmatch(self.revision):
+        if self.revision is not None and not COMMIT.fullmatch(self.revision):
             raise PrefmillError(
                 f"{self.repo}: revision is {self.revision!r}, expected a commit of 40 hex digits: a branch moves"
             )

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from fsspec.implementations.local import LocalFileSystem
 
+from sources._members import archive_of
 from sources._root import Root
 
 # A second or two of work: text costs more per byte than pictures do, packed text more still.
@@ -53,7 +54,7 @@ def may_divide(root: Root, file: str, format_: str | None, group_by: tuple[str, 
     local = isinstance(root.fs, LocalFileSystem)
     kind = format_ or PurePosixPath(file).suffix.removeprefix(".")
     readable = kind == "parquet" or (kind == "jsonl" and file.endswith(".jsonl") and local)
-    return readable and not group_by and weight(file, root.sizes[file]) > 2
+    return readable and not group_by and not archive_of(file) and weight(file, root.sizes[file]) > 2
 
 
 def units(pieces: Iterable[Piece], root: Root) -> Iterator[tuple[Piece, ...]]:

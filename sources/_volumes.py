@@ -1,4 +1,4 @@
-"""Archives in several files: parts that are simply cut (.zip.001, .zip_aa), and volumes (.z01, ..., .zip).
+"""Archives in several files: parts that are simply cut (.zip.001, .zip_aa, .tar.gz.00), volumes (.z01, ..., .zip).
 
 `zip -s` writes volumes. Cut parts are an ordinary zip once joined; in volumes every place counts from the start
 of its own file, which `zipfile` does not follow, so places are put right after it has read the index.
@@ -13,12 +13,12 @@ import zipfile
 from bisect import bisect_right
 from itertools import accumulate
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 import fsspec
 
 from pairs.errors import SourceChanged
-from sources._root import network_faults
+from sources._network import network_faults
 
 _END = struct.Struct("<4s4H2LH")  # the end record: signature, this volume, volume of the index, ...
 _END_MARK = b"PK\5\6"
@@ -26,6 +26,8 @@ _LOCATOR = struct.Struct("<4sLQL")  # before it in large archives: signature, vo
 _LOCATOR_MARK = b"PK\6\7"
 _TAIL = _END.size + _LOCATOR.size + 0xFFFF  # with the longest comment
 _MANY = 0xFFFF  # a volume's number that stands elsewhere
+_CUT = re.compile(r"_[a-z]{2}|\.[a-z]{2}|\.[0-9]{2,3}")  # what `split` puts after the name of a part
+_PACKED = (".gz", ".xz")  # of a whole tar: no parts of it
 
 
 def parts(fs: fsspec.AbstractFileSystem, full: str) -> list[str]:
@@ -42,7 +44,9 @@ def parts(fs: fsspec.AbstractFileSystem, full: str) -> list[str]:
         return [*(volumes[number] for number in sorted(volumes)), full]
     if whole:
         return [full]
-    return sorted(fs.glob(f"{full}_[a-z][a-z]") + fs.glob(f"{full}.[0-9][0-9][0-9]"))
+    beside = (path for path in fs.glob(f"{full}[._]*") if not path.endswith(_PACKED))
+    name = PurePosixPath(full).name
+    return sorted(path for path in beside if _CUT.fullmatch(PurePosixPath(path).name.removeprefix(name)))
 
 
 def _volumes(fs: fsspec.AbstractFileSystem, full: str, whole: bool) -> dict[int, str]:
@@ -103,7 +107,21 @@ class Volumes(io.RawIOBase):
         return len(data)
 
 
-def zip_of_volumes(volumes: Volumes, full: str) -> zipfile.ZipFile:
+def open_joined(fs: fsspec.AbstractFileSystem, files: list[str]) -> IO[bytes]:
+    """The files of `parts` as one."""
+    if len(files) == 1:
+        return cast(IO[bytes], fs.open(files[0], "rb"))
+    return cast(IO[bytes], io.BufferedReader(Volumes(fs, files), 1 << 16))
+
+
+def open_zip(fs: fsspec.AbstractFileSystem, full: str, files: list[str]) -> zipfile.ZipFile:
+    """The zip that the files of `parts` make up; raises as `_zip_of_volumes` does."""
+    if len(files) > 1 and files[-1] == full:
+        return _zip_of_volumes(Volumes(fs, files), full)
+    return zipfile.ZipFile(open_joined(fs, files))
+
+
+def _zip_of_volumes(volumes: Volumes, full: str) -> zipfile.ZipFile:
     """A zip whose index names volumes, with every place counted from the start of the first.
 
     Raises `SourceChanged` when the index tells of other volumes than there are, `BadZipFile` when there is none.

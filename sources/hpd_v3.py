@@ -1,9 +1,10 @@
 """HPDv3: two pictures made from one prompt or a real photo beside them, compared by people.
 
-Some 1.17 million pairs. https://huggingface.co/datasets/MizzenAI/HPDv3, MIT. The completions are pictures: join
-and unpack images.tar.gz.* beside the files. `path1` is always the better one. `confidence` becomes the margin
-where it is there; `choice_dist`, the votes, is null for the parts taken from Discord and HPDv2. Types of both and
-the paths' beginning are not verified. The official splits share prompts and pictures.
+Some 1.17 million pairs. https://huggingface.co/datasets/MizzenAI/HPDv3, MIT. The completions are pictures,
+in the parts images.tar.gz.000, ...: each reading process passes over them once before its first row; unpacked into
+a folder images they are read faster. `path1` is always the better one. `confidence` becomes the margin where it is
+there; `choice_dist`, the votes, is null for the parts taken from Discord and HPDv2. Types of both, how the parts
+are numbered and the paths' beginning are not verified. The official splits share prompts and pictures.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ source = Source(
     repo="MizzenAI/HPDv3",
     revision=None,
     files={"train": ("train.json",), "test": ("test.json",)},
-    media=("images",),
+    media=("images.tar.gz",),
     licence="MIT",
     label_source="human",
     modality="to_image",

@@ -2,9 +2,10 @@
 
 Some 137,000 pairs: 8,878 prompts in all, 412 for validation, 466 for test; ties are common.
 https://huggingface.co/datasets/zai-org/ImageRewardDB (once THUDM), Apache-2.0. The completions are pictures.
-Rank 1 is the best. On the hub a row is one picture, and rows of one prompt follow each other; unpack each archive
-into a folder of its name: images/train/train_1.zip into images/train/train_1. The test file on GitHub
-(THUDM/ImageReward, data/test.json) has one row per prompt, with `generations` and `ranking`, and is read as well.
+Rank 1 is the best. On the hub a row is one picture, and rows of one prompt follow each other; the pictures of
+images/train/train_1/train_1.json are in the zip of its shard, images/train/train_1.zip or one beside the rows:
+which of the two, and whether it repeats the folders, is not verified. The test file on GitHub (THUDM/ImageReward,
+data/test.json) has one row per prompt, with `generations` and `ranking`, and is read as well.
 """
 
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ source = Source(
         "validation": ("images/validation/*/validation_*.json",),
         "test": ("images/test/*/test_*.json", "test.json"),
     },
+    media=("images/*/*.zip", "images/*/*/*.zip"),
     group_by=("prompt_id", "id"),  # `id` tells the rows of the GitHub file apart
     licence="Apache-2.0",
     label_source="human",

@@ -1,9 +1,10 @@
 """MMPR v1.2: reasoning about pictures; right against wrong answers, and answers continued without the picture.
 
 Some 3 million rows in 148 JSON-lines files. https://huggingface.co/datasets/OpenGVLab/MMPR-v1.2, MIT for the
-annotations; pictures come from many sets. Put into one folder meta.json, the parts images.zip_aa, ..., and what
-annotations.zip holds: it has to be unpacked, the parts are read as they are. meta.json says as `root` below which
-folder the pictures of a file's rows lie; that the archive agrees with it from `images/` on is not verified.
+annotations; pictures come from many sets. Rows are read in annotations.zip (0.5 GB) and pictures in the parts
+images.zip_aa, ... (54 GB, from the hub one request each), as they lie there. meta.json says as `root` below which
+folder the pictures of a file's rows lie; that the archive agrees with it from `images/` on, and how deep the rows'
+files lie in theirs, is not verified.
 `repeat_time` there, which uses some 400,000 rows only, is kept but not applied: sample in the mixture. A row with
 `answer_gt` has right and wrong answers by rule; others are dropout pairs, where rejected copies the first half of
 chosen, or come from older sets. Which files hold which is not verified, nor that rows without a picture exist.
@@ -21,7 +22,7 @@ from sources._source import Join, Row, Source
 source = Source(
     repo="OpenGVLab/MMPR-v1.2",
     revision="d062d72e08d35cc2d736c4481163fa0bdaebf4c1",
-    files={"train": ("annotations/*.jsonl", "*/annotations/*.jsonl")},
+    files={"train": ("annotations.zip!/**/*.jsonl",)},
     joins={"meta": Join(files=("meta.json",), key="annotation", by="_file")},
     media=("images.zip",),
     licence="MIT",
@@ -41,7 +42,7 @@ source = Source(
             "repeat_time": 0.2,
             "_key": "geometry",
         },
-        "_file": "annotations/geometry_train.jsonl",
+        "_file": "annotations.zip!/annotations/geometry_train.jsonl",
     },
 )
 

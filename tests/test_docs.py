@@ -31,7 +31,7 @@ def test_every_link_between_pages_leads_somewhere():
 def test_every_mixture_that_ships_is_a_sound_recipe(monkeypatch):
     from pipelines.steps import load_recipe
 
-    for variable in ("PREFMILL_REAL_DATA", "PREFMILL_MMPR", "PREFMILL_COCO"):
+    for variable in ("PREFMILL_REAL_DATA", "PREFMILL_COCO"):
         monkeypatch.setenv(variable, "/somewhere")
     for file in sorted((ROOT / "mixtures").glob("*.toml")):
         assert load_recipe(str(file)).sources

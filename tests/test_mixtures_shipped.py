@@ -31,8 +31,7 @@ def test_every_source_of_the_open_mixture_allows_commercial_use():
 
 
 def test_basereward_holds_the_seven_sets_and_the_benchmarks_it_must_not_contain(monkeypatch):
-    for variable in ("PREFMILL_MMPR", "PREFMILL_COCO"):
-        monkeypatch.setenv(variable, "/somewhere")
+    monkeypatch.setenv("PREFMILL_COCO", "/somewhere")
     recipe = load_recipe("mixtures/basereward.toml")
     r1_reward = {"mm_rlhf", "rlhf_v", "vlfeedback", "povid", "wildvision_battle"}
     text = {"ultrafeedback_hard", "tulu3_if", "olmo2_mix", "tulu3_wildchat_ultrafeedback"}
@@ -46,11 +45,10 @@ def test_basereward_holds_the_seven_sets_and_the_benchmarks_it_must_not_contain(
 
 @pytest.mark.parametrize(("name", "code"), [("open", 0), ("demo", 0), ("basereward", 1)])
 def test_a_mixture_gives_its_run_configuration_or_says_what_has_to_be_prepared(name, code, monkeypatch):
-    monkeypatch.delenv("PREFMILL_MMPR", raising=False)
     monkeypatch.delenv("PREFMILL_COCO", raising=False)
     done = CliRunner().invoke(app, ["run-config", f"mixtures/{name}.toml"])
     assert done.exit_code == code
-    said = f"path: mixtures/{name}.toml" if code == 0 else "sources.mmpr_v1_2.path needs the environment variable"
+    said = f"path: mixtures/{name}.toml" if code == 0 else "sources.povid.pictures needs the environment variable"
     assert said in done.output
 
 

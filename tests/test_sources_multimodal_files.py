@@ -29,9 +29,9 @@ def _layout(name: str, root: Path) -> None:
             with zipfile.ZipFile(root / f"{place}.zip", "w") as archive:
                 archive.writestr(f"{place}/000417.jpg", PIXELS_PNG)
     elif name == "mmpr_v1_2":
-        (root / "annotations").mkdir()
         native = {key: value for key, value in row.items() if key != "meta"}
-        (root / "annotations" / "geometry_train.jsonl").write_text(json.dumps(native))
+        with zipfile.ZipFile(root / "annotations.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("annotations/geometry_train.jsonl", json.dumps(native))
         (root / "meta.json").write_text(json.dumps({row["meta"].pop("_key"): row["meta"]}))
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
@@ -52,12 +52,28 @@ def _layout(name: str, root: Path) -> None:
         for place in ("cc3m", "diversity", "multiui"):
             zipfile.ZipFile(root / f"{place}.zip", "w").close()
     elif name == "imagereward_db":
-        folder = root / "images" / "train" / "train_1"
-        folder.mkdir(parents=True)
-        rows = [{**part, "prompt_id": key, "prompt": key} for key in ("first", "second") for part in row["rows"]]
-        (folder / "train_1.json").write_text(json.dumps(rows))
-        (folder / "0017_1.webp").write_bytes(PIXELS_PNG)
-        (folder / "0017_2.webp").write_bytes(PIXELS_PNG + b"another")
+        for shard in ("train_1", "train_2"):  # whose pictures have the same names
+            folder = root / "images" / "train" / shard
+            folder.mkdir(parents=True)
+            parts = [{**part, "image_path": part["image_path"].replace("train_1", shard)} for part in row["rows"]]
+            rows = [{**part, "prompt_id": key, "prompt": key} for key in ("1", "2") for part in parts]
+            (folder / f"{shard}.json").write_text(json.dumps(rows))
+            with zipfile.ZipFile(f"{folder}.zip", "w") as archive:
+                for place in (1, 2):
+                    archive.writestr(f"0017_{place}.webp", PIXELS_PNG + f"{shard} {place}".encode())
+    elif name == "hpd_v3":
+        (root / "train.json").write_text(json.dumps([row]))
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            for number, path in enumerate((row["path1"], row["path2"])):
+                data = PIXELS_PNG + bytes([number])
+                member = tarfile.TarInfo(path)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        for part in range(3):
+            at = 100 * part
+            end = None if part == 2 else at + 100
+            (root / f"images.tar.gz.{part:03d}").write_bytes(packed.getvalue()[at:end])
     else:
         file = {
             "pickapic_v2": "data/train-00000-of-00645.parquet",
@@ -68,8 +84,8 @@ def _layout(name: str, root: Path) -> None:
         pq.write_table(pa.Table.from_pylist([row]), path)
 
 
-LAYOUTS = ["mm_rlhf", "mmpr_v1_2", "imagereward_db", "pickapic_v2", "llava_critic_113k", "visionarena_battle"]
-LAYOUTS += ["wildvision_battle", "beavertails_v", "spa_vl", "omnialign_v_dpo", "mmif_23k"]
+LAYOUTS = ["mm_rlhf", "mmpr_v1_2", "imagereward_db", "hpd_v3", "pickapic_v2", "visionarena_battle"]
+LAYOUTS += ["llava_critic_113k", "wildvision_battle", "beavertails_v", "spa_vl", "omnialign_v_dpo", "mmif_23k"]
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -78,7 +94,7 @@ def test_a_source_reads_its_publishers_layout(name, store, tmp_path):
     root.mkdir()
     _layout(name, root)
     books = ingest(store, name, path=str(root))
-    expected = {"imagereward_db": (2, 2), "beavertails_v": (1, 2)}.get(name, (1, 1))
+    expected = {"imagereward_db": (4, 4), "beavertails_v": (1, 2)}.get(name, (1, 1))
     assert (books.rows, books.pairs, books.asides, books.new_columns) == (*expected, {}, [])
     pairs = store.scan("pairs", [name]).collect()
     assert set(pairs["modality"]) == {sources.load(name).source.modality}
