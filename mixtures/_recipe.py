@@ -176,6 +176,11 @@ class _Reader:
         for key, ratio in (("modality_ratio", top.modality_ratio), ("category_ratio", top.category_ratio)):
             if ratio is not None and not any(ratio.values()):
                 self.wrong(f"{key} has no number above 0, so nothing would be left")
+        for name, source in sources.items():
+            if source.path is not None and source.revision is not None:
+                self.wrong(
+                    f"sources.{name} has a path and a revision, which only its repository has: take one out"
+                )
         self._check_names(top)
         if top.search.method == "bilevel" and not top.search.trusted:
             self.wrong("search.method 'bilevel' learns weights against trusted sets; name them in search.trusted")

@@ -45,6 +45,7 @@ class SourceRecipe(_Table):
     cap: _Count | None = None
     max_copies: _Count | None = None  # instead of the mixture's
     path: str | None = None
+    revision: Annotated[str, Field(min_length=1)] | None = None  # of its repository, instead of the source's own
     pictures: str | None = None  # where the pictures that rows name lie, when not beside the files
     open_urls: list[_Host] = []  # at which URLs of pictures in rows are opened
     splits: Annotated[list[str], Field(min_length=1)] | None = None

@@ -93,6 +93,9 @@ def check(
     ] = None,
     split: Annotated[list[str] | None, typer.Option(help="native split, may be repeated; default: train")] = None,
     rows: Annotated[int, typer.Option(min=1, help="native rows to read")] = 1_000,
+    revision: Annotated[
+        str | None, typer.Option(help="commit, tag or branch of its repository instead of the pinned one")
+    ] = None,
     pictures: Annotated[
         str | None, typer.Option(help="folder, archive or URL of the pictures that rows name, if not beside them")
     ] = None,
@@ -104,7 +107,7 @@ def check(
     from pipelines import inspect_sources
 
     with _one_line():
-        typer.echo(inspect_sources.check(source, path, split or [], rows, pictures, open_urls or []))
+        typer.echo(inspect_sources.check(source, path, split or [], rows, pictures, open_urls or [], revision))
 
 
 @app.command()

@@ -74,15 +74,16 @@ def markdown() -> str:
         "One file each in `sources/`. `prefmill sources` adds what your store holds of them, `prefmill check`",
         "reads the first rows of one, and [adding_a_source.md](adding_a_source.md) says how to add yours. A",
         "benchmark is compared with, and enters a mixture only where its recipe admits it. Where no revision is",
-        "pinned, the newest one is read, and recorded. `prefmill sources --markdown` prints this page.\n",
+        "pinned, the newest commit is read, and recorded; a mixture's `revision` wins over both.",
+        "`prefmill sources --markdown` prints this page.\n",
     ]
     for role, title in (("train", "For training"), ("benchmark", "Benchmarks")):
         named = [name for name in sources.names() if sources.load(name).source.role == role]
         lines += [
             f"## {title}: {len(named)}\n",
-            "| source | what it is | modality | labels | licence | revision |",
+            "| source | what it is | modality | role | labels | licence | revision |",
         ]
-        lines += ["|---|---|---|---|---|---|", *map(_markdown_line, named), ""]
+        lines += ["|---|---|---|---|---|---|---|", *map(_markdown_line, named), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -94,7 +95,7 @@ def _markdown_line(name: str) -> str:
     if source.repo.startswith("github:"):
         home = "https://github.com/" + source.repo.removeprefix("github:")
     revision = f"`{source.revision[:12]}`" if source.revision else "not pinned"
-    facts = (source.modality, source.label_source, source.licence.replace("|", "\\|"), revision)
+    facts = (source.modality, source.role, source.label_source, source.licence.replace("|", "\\|"), revision)
     return f"| [{name}]({home}) | {what} | {' | '.join(facts)} |"
 
 
@@ -105,6 +106,7 @@ def check(
     rows: int,
     pictures: str | None = None,
     open_urls: Sequence[str] = (),
+    revision: str | None = None,
 ) -> str:
     """Read the first `rows` native rows of a source into a store that is thrown away, and tell what they became.
 
@@ -116,8 +118,9 @@ def check(
     with tempfile.TemporaryDirectory(prefix="prefmill-check-") as folder:
         store = Store(folder)
         books = ingest(
-            store, name, path=path, splits=splits or None, limit=rows, pictures=pictures, open_urls=open_urls
-        )
+            store, name, path=path, revision=revision, splits=splits or None, limit=rows, pictures=pictures,
+            open_urls=open_urls,
+        )  # fmt: skip
         text = "\n".join([*_told(name, source, path, books), *_findings(store, books), *_pairs(store, books)])
     return terminal.printable(text)
 

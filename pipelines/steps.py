@@ -69,8 +69,8 @@ def ingest(store: Store, recipe: Recipe, name: str) -> Books:
     if given is None:
         return read(store, name)
     return read(
-        store, name, path=given.path, splits=given.splits, limit=given.limit, pictures=given.pictures,
-        open_urls=given.open_urls,
+        store, name, path=given.path, revision=given.revision, splits=given.splits, limit=given.limit,
+        pictures=given.pictures, open_urls=given.open_urls,
     )  # fmt: skip
 
 

@@ -132,6 +132,8 @@ UNSET = (
         (("size = 100", COMMERCIAL), "licences.allow names 'CC-BY-NC-4.0', but licences.use is 'commercial'"),
         (("size = 100", "size = = 3"), "not TOML: "),
         (("weight = 3", "weight = 3\npath = '${NOWHERE_SET}/x'"), UNSET),
+        (("weight = 3", "weight = 3\npath = '/x'\nrevision = 'v1'"), "sources.rlaif_v has a path and a revision"),
+        (("weight = 3", "weight = 3\nrevision = ''"), "sources.rlaif_v.revision is '': string should have at"),
     ],
 )  # fmt: skip
 def test_each_mistake_is_one_line_that_says_where(tmp_path, change, line):
