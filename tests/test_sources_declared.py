@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 import sources
+from mixtures._recipe_tables import SourceRecipe
 from pairs.errors import BadRow, PrefmillError, SetAside, SourceChanged
 from pairs.media import encode_image
 from pairs.schema import Pair
@@ -341,9 +342,10 @@ def test_the_sources_of_the_guide_work_as_it_says(tmp_path):
     mine, votes, ratings = (tmp_path / name for name in ("mine", "votes", "ratings"))
     for folder in (mine, votes, ratings, votes / "a"):
         folder.mkdir()
-    (row,), (toml, join, recipe), (code,) = blocks("json"), blocks("toml"), blocks("python")
+    (row,), (toml, join, urls, recipe), (code,) = blocks("json"), blocks("toml"), blocks("python")
     (tmp_path / "recipe.toml").write_text(recipe)
     assert load_recipe(str(tmp_path / "recipe.toml")).sources["povid"].pictures == "/data/coco/train2014.zip"
+    assert SourceRecipe(**tomllib.loads(urls)["sources"]["mine"]).open_urls[0] == "images.example.org"
     shipped = tomllib.loads((ROOT / "sources" / "llava_review.toml").read_text())
     assert tomllib.loads(join)["join"].items() <= shipped["join"].items()
     (mine / "kitchen_votes.toml").write_text(toml)
