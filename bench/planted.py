@@ -112,7 +112,7 @@ def _turned() -> tuple[list[str], tuple[int, int]]:
         said, asked = _spoken(rng, int(rng.integers(40, 100))), _spoken(rng, 25)
         alike += [(source, asked, _edited(rng, said, 0.1), _edited(rng, said, 0.1)) for source in "ab"]
     table = _table([*planted, *alike])
-    signal = pl.from_arrow(_apply.run_signal("near_duplicates", {"pairs": table.lazy()}))
+    signal = pl.from_arrow(_apply.run_signal("near_duplicates", {"pairs": table.lazy(), **_MEDIA}))
     assert isinstance(signal, pl.DataFrame)
     survivors = table.with_columns(source_order=(pl.col("source") == "b").cast(pl.Int64))
     made = _apply.decide("near_duplicates", survivors, signal, _apply.rules()["near_duplicates"]())

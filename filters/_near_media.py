@@ -5,22 +5,21 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from filters._pictures import GROUP_DISTANCE, known_hashes, near_hashes
+from filters._pictures import known_hashes, near_hashes
 from filters._similar import least_reached
 
 
-def looks(media: pl.LazyFrame, shown: pl.LazyFrame) -> pl.DataFrame:
-    """Pictures of `shown` (media_id) that look like others there: media_id, and look, the least media_id of all
-    those that chains of near hashes lead to; sorted. Flat pictures, which have no hash, are left out.
-
-    Of a chain the ends may look apart; to keep two prompts together that could be apart costs a split nothing.
+def looks(media: pl.LazyFrame, shown: pl.LazyFrame, distance: int) -> pl.DataFrame:
+    """Pictures of `shown` (media_id) that look like others there, in at most `distance` bits of 64: media_id,
+    look, the least media_id of all those that chains of near hashes lead to, and hash (UInt64); sorted. Flat
+    pictures, which have no hash, are left out. Of a chain the ends may look apart.
     """
     hashes = known_hashes(media.join(shown, on="media_id", how="semi")).drop_nulls("hash")
     forms = hashes.group_by("hash").agg(pl.col("media_id").min().alias("look")).sort("look")
-    left, right, _ = near_hashes(forms["hash"].to_numpy(), GROUP_DISTANCE)
+    left, right, _ = near_hashes(forms["hash"].to_numpy(), distance)
     least = least_reached(np.arange(forms.height), left, right)
     alike = forms.select("hash", look=pl.col("look").gather(least))
-    joined = hashes.join(alike, on="hash").select("media_id", "look")
+    joined = hashes.join(alike, on="hash").select("media_id", "look", "hash")
     return joined.filter(pl.len().over("look") > 1).sort("media_id")
 
 

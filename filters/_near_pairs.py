@@ -1,4 +1,4 @@
-"""Finds pairs that are alike in all their texts: batches in, verified similarities out."""
+"""Finds pairs that are alike in all their texts and pictures: batches in, verified similarities out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from filters._minhash import BANDS, BINS, candidates
+from filters._near_pictures import MOST, PictureLists
 from filters._shingles import PLACES, mixed, words
 from filters._similar import Texts
 from filters._spill import Keys, Records
@@ -24,8 +25,9 @@ class Found:
     """What was found among pairs, in ascending order of `pair_ids`, which are unique.
 
     `form` `[pairs]` is the place of the first pair with the same words, media and criterion. `near` and `opposed`
-    have columns left < right (places of such first pairs). near has the similarities `prompt, chosen, rejected`,
-    and `named`: whether prompts, and completions of fewer than `FEW` words, agree in their numbers and names.
+    have columns left < right (places of such first pairs), and `distance`, the most bits between two pictures in
+    the same place, 0 to `MOST`. near has the similarities `prompt, chosen, rejected`, and `named`: whether
+    prompts, and completions of fewer than `FEW` words, agree in their numbers and names.
     opposed, only of pairs with the same criterion, has `similarity`, the least of the three the other way round,
     `margin`, by how much completions are more alike the other way round than straight, and `named`, which asks
     more there: short texts, and the prompts of short completions, must be equal ("Is the cat left of the dog?"
@@ -41,7 +43,8 @@ class Found:
 class PairSketches:
     """Takes pairs a batch at a time and keeps the id of each in memory, the rest on disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, lists: PictureLists) -> None:
+        self._lists = lists
         self._texts = Texts(FLOOR)
         self._ids: list[pl.Series] = []
         self._rows = Records(np.dtype((np.int64, 10)))
@@ -61,8 +64,9 @@ class PairSketches:
         media = batch.select("prompt_media", "chosen_media", "rejected_media").to_numpy()
         rows = len(self._rows) + np.arange(batch.height)
         again = np.flatnonzero(sketches.both[parts].any(axis=1))
-        self._keys.add(_keys(sketches.short, parts, media), rows)
-        self._keys.add(_keys(sketches.long, parts[again], media[again]), rows[again])
+        looks = self._lists.looks(media)
+        self._keys.add(_keys(sketches.short, parts, looks), rows)
+        self._keys.add(_keys(sketches.long, parts[again], looks[again]), rows[again])
         more = batch.select("criterion", *(f"{part}_names" for part in _PARTS)).to_numpy()
         self._rows.add(np.column_stack([sketches.numbers[parts], media.view(np.int64), more.view(np.int64)]))
         self._ids.append(batch["pair_id"])
@@ -97,16 +101,13 @@ class PairSketches:
         self, order: np.ndarray, left: np.ndarray, right: np.ndarray
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         one, two = self._rows.take(order[left]), self._rows.take(order[right])
-        prompt = self._texts.similarity(one[:, 0], two[:, 0])
-        left, right, one, two, prompt = (each[prompt >= FLOOR] for each in (left, right, one, two, prompt))
-
-        def alike(mine: int, other: int) -> np.ndarray:
-            similarity = self._texts.similarity(one[:, mine], two[:, other])
-            return np.where(one[:, mine + 3] == two[:, other + 3], similarity, 0)
-
-        chosen, rejected = alike(1, 1), alike(2, 2)
+        prompt, shown = self._texts.similarity(one[:, 0], two[:, 0]), self._apart(one, two, 0)
+        kept = (prompt >= FLOOR) & (shown <= MOST)
+        left, right, one, two, prompt, shown = (each[kept] for each in (left, right, one, two, prompt, shown))
+        chosen, rejected, apart = self._sides(one, two)
         same = np.minimum(chosen, rejected)
-        turned = np.minimum(alike(1, 2), alike(2, 1))
+        *sides, apart_turned = self._sides(one, two[:, _TURNED])
+        turned = np.minimum(*sides)
         # Both directions fit when the completions of a pair are alike: a contradiction must not pass for a copy.
         opposed = (turned >= np.maximum(same, FLOOR)) & (one[:, 6] == two[:, 6])
         near = (same >= FLOOR) & ~opposed
@@ -116,8 +117,26 @@ class PairSketches:
             "similarity": np.minimum(prompt, turned)[opposed],
             "margin": (turned - same)[opposed],
             "named": self._asked_alike(one[opposed], two[opposed][:, _TURNED]),
+            "distance": np.maximum(shown, apart_turned)[opposed],
         }
-        return pairs.with_columns(**parts).filter(near), pairs.filter(opposed).with_columns(**against)
+        alike = pairs.with_columns(**parts, distance=np.maximum(shown, apart)).filter(near)
+        return alike, pairs.filter(opposed).with_columns(**against)
+
+    def _sides(self, one: np.ndarray, two: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Similarity of chosen and of rejected, 0 where their pictures rule it out, and the bits between these.
+
+        Pictures that are the same files the other way round, and not this way, say which completion is which.
+        """
+        chosen, rejected = (self._texts.similarity(one[:, side], two[:, side]) for side in (1, 2))
+        apart = np.maximum(*(self._apart(one, two, side) for side in (1, 2)))
+        files, turned = one[:, 4:6], two[:, _TURNED][:, 4:6]
+        out = (apart > MOST) | (files == turned).all(axis=1) & (files != two[:, 4:6]).any(axis=1)
+        chosen[out] = rejected[out] = 0
+        return chosen, rejected, apart
+
+    def _apart(self, one: np.ndarray, two: np.ndarray, part: int) -> np.ndarray:
+        media = [np.ascontiguousarray(rows[:, part + 3]).view(np.uint64) for rows in (one, two)]
+        return self._lists.apart(*media)
 
     def _asked_alike(self, one: np.ndarray, two: np.ndarray) -> np.ndarray:
         """Of opposed pairs, the second turned: short texts, and prompts of short completions, must be equal."""

@@ -23,6 +23,7 @@ import pyarrow as pa
 from filters._near_media import looks, merged
 from filters._near_prompts import FEWEST, NearPrompts
 from filters._pair_texts import names, slices, text
+from filters._pictures import GROUP_DISTANCE
 from filters._told_groups import NAMED, named
 from pairs.schema import IMAGE_MARK
 
@@ -42,13 +43,14 @@ def signal(pairs: pl.LazyFrame, media: pl.LazyFrame) -> pl.LazyFrame:
     own = pairs.select("pair_id", group_id.alias("group_id")).unique()
     shown = pairs.select(media_id="media_ids").explode("media_id").drop_nulls().unique()
     told = named(pairs.filter(NAMED).select("source", "extra", group_id.alias("group_id")))
-    groups = merged(pl.concat([_near(pairs, looks(media, shown)), told])).lazy()
+    groups = merged(pl.concat([_near(pairs, looks(media, shown, GROUP_DISTANCE)), told])).lazy()
     return own.join(groups, on="group_id", how="left").select("pair_id", group_id=pl.coalesce("first", "group_id"))
 
 
 def _near(pairs: pl.LazyFrame, alike: pl.DataFrame) -> pl.DataFrame:
     """group_id, first: own ids of prompts that are one, near in words or over pictures that look alike."""
-    prompts, look = NearPrompts(), dict(alike.iter_rows())
+    # Of a chain the ends may look apart; to keep two prompts together that could be apart costs a split nothing.
+    prompts, look = NearPrompts(), dict(alike.select("media_id", "look").iter_rows())
     same: list[pl.DataFrame] = [pl.DataFrame(schema={"group_id": pl.String, "key": pl.Binary})]
     for batch in slices(pairs.select("prompt_id", "prompt", "media_ids", text=text("prompt", _ASKING)), "text"):
         # Only the batch's own pictures: to look each up among all takes as long as all are.

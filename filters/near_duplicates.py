@@ -1,11 +1,14 @@
-"""Pairs that say nearly the same: alike in prompt, in chosen and in rejected, with the same pictures.
+"""Pairs that say nearly the same: alike in prompt, in chosen and in rejected, with pictures that look alike.
 
 `_similar` defines alike. Chosen is compared with chosen and rejected with rejected, never the two of one pair,
-which are often alike by design. Candidates come from MinHash and are compared exactly.
+which are often alike by design. Candidates come from MinHash and are compared exactly. Pictures look alike, each
+one and that in its place, when their perceptual hashes differ in a few bits, as after a change of size or of
+compression; a flat picture, which has no hash, is like itself alone.
 
 A pair of the same criterion that is alike the other way round is no duplicate but `opposed`: a contradiction where
 the completions are clearly more alike the other way round than straight, and none where the completions of each
-pair are so alike that both ways fit, as those of RLHF-V are by design.
+pair are so alike that both ways fit, as those of RLHF-V are by design. So it is with pictures as completions that
+look alike, unless their files are the same.
 
 A pair is no duplicate when its prompt differs in a number or a name (any word with a capital), nor when a
 completion of fewer than 20 words does: there it is what is asked, or the answer. Of opposed pairs, any
@@ -22,7 +25,9 @@ from pydantic import BaseModel, Field
 
 from filters._decisions import DECISIONS, KEY, decisions
 from filters._near_pairs import FLOOR, Found, PairSketches
+from filters._near_pictures import COLUMNS, MOST, PictureLists, list_key
 from filters._pair_texts import capitals, slices, text
+from filters._pictures import GROUP_DISTANCE
 from filters._repeats import PRIORITY, by_priority, rank, repeats
 from filters._similar import least_reached
 
@@ -31,10 +36,17 @@ _NEAR = pa.struct(
         ("form", pa.string()),
         *((part, pa.float64()) for part in ("prompt", "chosen", "rejected")),
         ("named", pa.bool_()),
+        ("distance", pa.int32()),
     ]
 )
 _OPPOSED = pa.struct(
-    [("form", pa.string()), ("similarity", pa.float64()), ("margin", pa.float64()), ("named", pa.bool_())]
+    [
+        ("form", pa.string()),
+        ("similarity", pa.float64()),
+        ("margin", pa.float64()),
+        ("named", pa.bool_()),
+        ("distance", pa.int32()),
+    ]
 )
 SIGNAL = pa.schema(
     [
@@ -43,12 +55,13 @@ SIGNAL = pa.schema(
         pa.field("form", pa.string(), nullable=False),
         # The least pair_id that chains of near ones lead to: for counting, not for dropping.
         pa.field("cluster", pa.string(), nullable=False),
-        # Forms before this one in order of pair_id, with the similarity of each part, each at least `FLOOR`, and
-        # whether the prompts, and the completions of fewer than `FEW` words, agree in their numbers and names.
+        # Forms before this one in order of pair_id, with the similarity of each part, each at least `FLOOR`,
+        # whether the prompts, and the completions of fewer than `FEW` words, agree in their numbers and names, and
+        # the most bits that differ between two pictures, at most `MOST`.
         pa.field("near", pa.list_(_NEAR), nullable=False),
         # Forms, before and after, that prefer the other side: the similarity of the part that is least alike the
         # other way round, by how much that of the completions (the least of the two) exceeds the straight one,
-        # 0 to 1, and whether they agree in what is asked and in short answers.
+        # 0 to 1, whether they agree in what is asked and in short answers, and the bits as in `near`.
         pa.field("opposed", pa.list_(_OPPOSED), nullable=False),
     ]
 )
@@ -58,6 +71,13 @@ _PARTS = ("prompt", "chosen", "rejected")
 class Rule(BaseModel, extra="forbid"):
     text_jaccard: float = Field(
         0.8, ge=FLOOR, le=1, description="least similarity of prompt, of chosen and of rejected, each"
+    )
+    image_hamming: int = Field(
+        GROUP_DISTANCE,
+        ge=0,
+        le=MOST,
+        description="most bits of 64 in which the hashes of two pictures that look alike differ; pictures that "
+        "differ in a detail alone look alike too",
     )
     differing_names: bool = Field(
         False,
@@ -81,11 +101,11 @@ class Rule(BaseModel, extra="forbid"):
     priority: list[str] = Field([], description=PRIORITY)
 
 
-def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
-    """Reads the pairs once, in batches."""
+def signal(pairs: pl.LazyFrame, media: pl.LazyFrame) -> pl.LazyFrame:
+    """Reads the pictures of the pairs, then the pairs once, in batches."""
     from tqdm import tqdm  # takes as long as a thousand pairs
 
-    sketches = PairSketches()
+    sketches = PairSketches(PictureLists(pairs, media))
     with tqdm(desc="near_duplicates", unit=" pairs", delay=3, disable=None) as bar:  # none where nobody watches
         for batch in slices(_contents(pairs), *_PARTS):
             sketches.add(batch)
@@ -95,17 +115,12 @@ def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
 
 def _contents(pairs: pl.LazyFrame) -> pl.LazyFrame:
     """The columns that `PairSketches.add` takes."""
-    media = {
-        "prompt_media": "media_ids",
-        "chosen_media": "chosen_media_ids",
-        "rejected_media": "rejected_media_ids",
-    }
     ids = [f"{part}_id" for part in _PARTS]
     return pairs.select(
         "pair_id",
         *ids,
         *(text(part) for part in _PARTS),
-        *(pl.col(column).list.join(" ").hash().alias(name) for name, column in media.items()),
+        *(list_key(column).alias(f"{part}_media") for part, column in zip(_PARTS, COLUMNS, strict=True)),
         pl.col("criterion").hash(),
         *(capitals(text(part)).hash().alias(f"{part}_names") for part in _PARTS),
     )
@@ -117,12 +132,12 @@ def _frame(found: Found) -> pl.DataFrame:
     cluster = least_reached(found.form, found.near["left"].to_numpy(), found.near["right"].to_numpy())[found.form]
     near = found.near.select(
         pl.col("right").alias("place"),
-        near=pl.struct(ids.gather(found.near["left"]).alias("form"), *_PARTS, "named"),
+        near=pl.struct(ids.gather(found.near["left"]).alias("form"), *_PARTS, "named", "distance"),
     )
     mirrored = found.opposed.rename({"left": "right", "right": "left"}).select(found.opposed.columns)
     both = pl.concat([found.opposed, mirrored]).sort("left", "right")
     other = ids.gather(both["right"]).alias("form")
-    opposed = both.select(place="left", opposed=pl.struct(other, "similarity", "margin", "named"))
+    opposed = both.select(place="left", opposed=pl.struct(other, "similarity", "margin", "named", "distance"))
     of_form = pl.DataFrame({"place": found.form})
     for lists in (near, opposed):
         told = lists.group_by("place", maintain_order=True).agg(pl.exclude("place"))
@@ -156,6 +171,7 @@ def _near(heads: pl.DataFrame, params: Rule) -> pl.DataFrame:
         .join(heads.select("form", "criterion", other="place"), on="form", maintain_order="left")
         .filter(
             pl.col("value") >= params.text_jaccard,
+            pl.col("distance") <= params.image_hamming,
             pl.col("named") | params.differing_names,
             (pl.col("criterion") == pl.col("criterion_right")) | params.across_criteria,
         )
@@ -201,7 +217,10 @@ def _against(heads: pl.DataFrame, forms: pl.DataFrame, params: Rule) -> pl.DataF
         .filter(pl.col("opposed").is_not_null())
         .unnest("opposed")
         .filter(
-            pl.col("similarity") >= params.text_jaccard, pl.col("margin") >= params.opposed_margin, pl.col("named")
+            pl.col("similarity") >= params.text_jaccard,
+            pl.col("distance") <= params.image_hamming,
+            pl.col("margin") >= params.opposed_margin,
+            pl.col("named"),
         )
         .join(forms.rename({"place": "other"}), on="form")
         .join(forms.select("place", own_first="first"), on="place")

@@ -3,7 +3,8 @@
 Prompt, chosen, rejected (but for white space) and the criterion must be equal, and every picture near the one in
 its place; flat pictures, which have no hash, are compared by pixels. A picture that recurs with another question
 is no duplicate. The pictures of one pair are never compared with each other: that chosen and rejected look alike
-is often the point. So where the other label fits as well, nothing is dropped.
+is often the point. So where the other label fits as well, nothing is dropped. `near_duplicates` takes texts that
+are nearly equal, and the opposed labels.
 """
 
 from __future__ import annotations

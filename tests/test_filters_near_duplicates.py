@@ -24,13 +24,20 @@ def alike(one, other):
     return pytest.approx(len(one & other) / len(one | other))
 
 
-def measured(table):
-    return pl.from_arrow(_apply.run_signal("near_duplicates", {"pairs": table.lazy()}))
+NO_MEDIA = pl.DataFrame(schema={"media_id": pl.String, "phash": pl.String})
 
 
-def decided(table, **params):
+def run(table, media=NO_MEDIA):
+    return _apply.run_signal("near_duplicates", {"pairs": table.lazy(), "media": media.lazy()})
+
+
+def measured(table, media=NO_MEDIA):
+    return pl.from_arrow(run(table, media))
+
+
+def decided(table, media=NO_MEDIA, **params):
     seen = survivors(table)
-    made = _apply.decide("near_duplicates", seen, measured(table), Rule(**params))
+    made = _apply.decide("near_duplicates", seen, measured(table, media), Rule(**params))
     names = dict(table.with_row_index().select(pl.concat_str("source", "pair_id"), "index").iter_rows())
     ids = {pair_id: number for number, pair_id in enumerate(table["pair_id"])}
     return {names[row["source"] + row["pair_id"]]: (ids[row["by"]], row["value"]) for row in made.to_dicts()}
@@ -288,14 +295,14 @@ def test_the_order_of_rows_and_the_size_of_batches_change_no_byte(monkeypatch):
     rng = random.Random(4)
     family = pairs(*(("c", PROMPT, with_edit(GOOD, place % 20, text(rng, 1)), BAD) for place in range(40)))
     table = pl.concat([planted(rng, 60), family])
-    expected = _apply.run_signal("near_duplicates", {"pairs": table.lazy()})
+    expected = run(table)
     assert pl.from_arrow(expected)["near"].list.len().max() > 3, "some are held against more than their neighbours"
     monkeypatch.setattr("filters._pair_texts.ROWS", 7)
     monkeypatch.setattr("filters._spill._RUN", 30)
     monkeypatch.setattr("filters._spill._AT_ONCE", 10)
     for seed in (1, 2):
         shuffled = table.sample(fraction=1, shuffle=True, seed=seed)
-        assert _apply.run_signal("near_duplicates", {"pairs": shuffled.lazy()}).equals(expected)
+        assert run(shuffled).equals(expected)
 
 
 def test_no_pairs_give_no_signal():
@@ -304,7 +311,7 @@ def test_no_pairs_give_no_signal():
 
 def test_the_signal_goes_into_the_store_and_back(store):
     table = planted(random.Random(5), 5)
-    signal = _apply.run_signal("near_duplicates", {"pairs": table.lazy()})
+    signal = run(table)
     stored = signal.append_column("mixture", [["m"] * signal.num_rows])
     store.replace("signals/near_duplicates", "m", stored, {})
     back = store.scan("signals/near_duplicates", ["m"]).drop("mixture").collect().sort("pair_id")
