@@ -10,20 +10,21 @@ from filters._pictures import turned
 
 MOST = 10  # bits; pairs with pictures further apart are not looked for
 COUNTS = ("media_ids_count", "chosen_media_ids_count", "rejected_media_ids_count")
-_TEXTS = ("criterion", "prompt", "chosen", "rejected")
+_TEXTS = ("prompt", "chosen", "rejected")
 
 
 def near_pairs(contents: pl.DataFrame, shown: pl.DataFrame) -> tuple[np.ndarray, pl.DataFrame, pl.DataFrame]:
-    """`contents`: the `_TEXTS` as UInt64 and `COUNTS` (Int64, pictures of each part) of pairs; `shown`: all their
-    pictures in that order, media_id and hash (UInt64, null for a flat picture).
+    """`contents`: criterion and the `_TEXTS` as UInt64 and `COUNTS` (Int64, pictures of each part) of pairs;
+    `shown`: all their pictures in that order, media_id and hash (UInt64, null for a flat picture).
 
-    Returns the form of each pair (int64: the place of the first pair with the same texts and hashes), and which
-    forms are near: left < right (such places), distance (the most bits between two pictures, 0 to `MOST`); and the
-    same of those that are near only when some of their pictures are turned or mirrored, or nearer then.
+    Returns the form of each pair (int64: the place of the first pair with the same criterion, texts and hashes),
+    and which forms are near: left < right (such places), distance (the most bits between two pictures, 0 to
+    `MOST`); and the same of those that are near only when some of their pictures are turned or mirrored, or nearer
+    then. Forms of several criteria may be near.
     Time and memory grow with the square of the forms that have equal texts and an equal first picture.
     """
     rows = _looks(contents, shown)
-    heads = rows.filter((pl.col("form") == pl.col("place")) & pl.col("first").is_not_null())
+    heads = rows.filter(pl.col("form") == pl.col("place"))
     heads = heads.filter(pl.len().over("label") > 1)
     place, labels = heads["place"].to_numpy(), heads["label"].cast(pl.UInt64).to_numpy()
     pictures, first = _Pictures(contents, shown), heads["first"].to_numpy()
@@ -54,7 +55,7 @@ def _looks(contents: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
         .group_by("place", maintain_order=True)
         .agg("looks", "media_id", "flats", first=pl.col("hash").drop_nulls().first())
     )
-    rows = pl.concat([contents.select(*_TEXTS, *COUNTS), of_pair], how="horizontal")
+    rows = pl.concat([contents.select("criterion", *_TEXTS, *COUNTS), of_pair], how="horizontal")
     prompt, chosen = (pl.col(column) for column in COUNTS[:2])
     alike = (pl.col("chosen") == pl.col("rejected")) & (
         pl.col("looks").list.slice(prompt, chosen) == pl.col("looks").list.slice(prompt + chosen)
@@ -63,8 +64,9 @@ def _looks(contents: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
     looks = pl.when(alike).then("media_id").otherwise("looks").list.join(" ")
     rows = rows.with_columns(looks=looks, flats=pl.col("flats").list.join(" "))
     label = pl.col("place").min().over(*_TEXTS, *COUNTS, "flats")
-    form = pl.col("place").min().over(*_TEXTS, *COUNTS, "looks")
-    return rows.select("place", "first", label=label, form=form)
+    form = pl.col("place").min().over("criterion", *_TEXTS, *COUNTS, "looks")
+    # Pairs of flat pictures alone differ, under one label, in nothing but the criterion: any hash will do.
+    return rows.select("place", pl.col("first").fill_null(0), label=label, form=form)
 
 
 def _total(contents: pl.DataFrame) -> np.ndarray:

@@ -11,6 +11,11 @@ from filters._similar import first_kept
 
 PRIORITY = "sources in the order in which their pairs stay, before the others, which follow in the recipe's order"
 
+ACROSS_CRITERIA = (
+    "also drop a pair whose earlier like, in another source, has another criterion but prefers the same side; "
+    "what one source says under several criteria stays together"
+)
+
 
 def rank(priority: Sequence[str]) -> pl.Expr:
     """Place of a survivor's source (Int64): those in `priority` first, in that order, then the recipe's order."""
@@ -23,6 +28,17 @@ def rank(priority: Sequence[str]) -> pl.Expr:
 def by_priority(survivors: pl.DataFrame, priority: Sequence[str]) -> pl.DataFrame:
     """Survivors in the order in which they stay."""
     return survivors.sort(rank(priority), "source", "pair_id") if priority else survivors
+
+
+def same_question(across_criteria: bool) -> pl.Expr:
+    """Whether one of two alike rows may stand for the other: `source` and `criterion`, and those of the other row
+    as `source_right` and `criterion_right`.
+
+    Sources name their criteria as they like, so across sources a name tells little. Within one source two
+    criteria are two findings.
+    """
+    same = pl.col("criterion") == pl.col("criterion_right")
+    return same | (pl.col("source") != pl.col("source_right")) if across_criteria else same
 
 
 def repeats(

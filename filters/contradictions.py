@@ -2,7 +2,8 @@
 within a source or across sources.
 
 At least one label of each is wrong, and a Bradley-Terry loss over all of them only pulls the rewards together.
-Opposed labels under two criteria (more helpful, less harmless) are no contradiction.
+Opposed labels under two criteria (more helpful, less harmless) are no contradiction unless `across_criteria` says
+so: for a model of one reward, or where sources name one criterion differently.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ SIGNAL = pa.schema(
         # other, and how many they are. Null: on no cycle.
         pa.field("component", pa.string()),
         pa.field("component_size", pa.int32()),
+        # Under any criterion: rows that say the opposite, and the component.
+        pa.field("against_any", pa.int32(), nullable=False),
+        pa.field("component_any", pa.string()),
     ]
 )
 
@@ -44,6 +48,10 @@ class Rule(BaseModel, extra="forbid"):
     priority: list[str] = Field([], description=f"for first_source: {PRIORITY}")
     cycles: Literal["drop", "keep"] = Field(
         "drop", description="what becomes of the labels on a cycle of three or more completions that is left then"
+    )
+    across_criteria: bool = Field(
+        False,
+        description="also hold labels to be opposed, and cycles to be cycles, that are under several criteria",
     )
 
     @model_validator(mode="after")
@@ -63,9 +71,16 @@ def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
 
 def _measured(pairs: pl.DataFrame) -> pl.DataFrame:
     counted = clusters(pairs.lazy()).select(
-        "pair_id", "cluster", for_label="rows_for", against_label="rows_against"
+        "pair_id", "cluster", for_label="rows_for", against_label="rows_against", against_any="any_against"
     )
-    return counted.collect().join(cycles(pairs.lazy()), on="pair_id", how="left")
+    anyhow = cycles(_one_criterion(pairs).lazy()).select("pair_id", component_any="component")
+    own = cycles(pairs.lazy().join(anyhow.lazy(), on="pair_id", how="semi"))
+    made = counted.collect().join(own, on="pair_id", how="left").join(anyhow, on="pair_id", how="left")
+    return made.select(SIGNAL.names)
+
+
+def _one_criterion(pairs: pl.DataFrame) -> pl.DataFrame:
+    return pairs.with_columns(criterion=pl.lit("any"))
 
 
 def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
@@ -75,23 +90,26 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
 
     Only rows that are still in are counted.
     """
+    component = "component"
+    if params.across_criteria:
+        survivors, component = _one_criterion(survivors), "component_any"
     opposed = _opposed(survivors, params)
     if params.cycles == "keep":
         return opposed
-    left = survivors.join(opposed, on=KEY, how="anti").filter(pl.col("component").is_not_null())
+    left = survivors.join(opposed, on=KEY, how="anti").filter(pl.col(component).is_not_null())
     on_cycle = left.drop("component", "component_size").join(cycles(left.lazy()), on="pair_id")
     return pl.concat([opposed, decisions(on_cycle, "drop", "preference_cycle", "component_size")])
 
 
 def _opposed(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
-    labels = survivors.group_by("cluster", "pair_id").agg(
-        pl.len().alias("votes"), rank(params.priority).min().alias("first")
+    key = ["criterion", "chosen_id", "rejected_id"]
+    labels = survivors.group_by(key).agg(
+        pl.len().alias("votes"), rank(params.priority).min().alias("first"), by=pl.col("pair_id").min()
     )
-    others = labels.rename({"pair_id": "by", "votes": "votes_by", "first": "first_by"})
+    others = labels.rename({"votes": "votes_by", "first": "first_by"})
     opposed = (
-        survivors.join(labels, on=["cluster", "pair_id"])
-        .join(others, on="cluster")
-        .filter(pl.col("by") != pl.col("pair_id"))
+        survivors.join(labels.drop("by"), on=key)
+        .join(others, left_on=key, right_on=["criterion", "rejected_id", "chosen_id"])
         .with_columns(value=pl.col("votes_by") / (pl.col("votes") + pl.col("votes_by")))
     )
     if params.policy == "drop":

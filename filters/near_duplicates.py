@@ -28,7 +28,7 @@ from filters._near_pairs import FLOOR, Found, PairSketches
 from filters._near_pictures import COLUMNS, MOST, PictureLists, list_key
 from filters._pair_texts import capitals, slices, text
 from filters._pictures import GROUP_DISTANCE
-from filters._repeats import PRIORITY, by_priority, rank, repeats
+from filters._repeats import ACROSS_CRITERIA, PRIORITY, by_priority, rank, repeats, same_question
 from filters._similar import least_reached
 
 _NEAR = pa.struct(
@@ -83,9 +83,7 @@ class Rule(BaseModel, extra="forbid"):
         False,
         description="also drop a pair that differs in a number or a name of its prompt or a short completion",
     )
-    across_criteria: bool = Field(
-        True, description="also drop a pair whose earlier like has another criterion but prefers the same side"
-    )
+    across_criteria: bool = Field(True, description=ACROSS_CRITERIA)
     opposed: Literal["drop", "majority", "first_source", "keep"] = Field(
         "drop",
         description="what becomes of near-equal pairs with opposed labels. drop: both; majority: those that fewer "
@@ -163,17 +161,17 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
 def _near(heads: pl.DataFrame, params: Rule) -> pl.DataFrame:
     """Places of first rows of forms that are near-duplicates: left < right, value."""
     return (
-        heads.select("place", "near", "criterion")
+        heads.select("place", "near", "source", "criterion")
         .explode("near")
         .filter(pl.col("near").is_not_null())
         .unnest("near")
         .with_columns(value=pl.min_horizontal(_PARTS))
-        .join(heads.select("form", "criterion", other="place"), on="form", maintain_order="left")
+        .join(heads.select("form", "source", "criterion", other="place"), on="form", maintain_order="left")
         .filter(
             pl.col("value") >= params.text_jaccard,
             pl.col("distance") <= params.image_hamming,
             pl.col("named") | params.differing_names,
-            (pl.col("criterion") == pl.col("criterion_right")) | params.across_criteria,
+            same_question(params.across_criteria),
         )
         .select("value", left=pl.min_horizontal("place", "other"), right=pl.max_horizontal("place", "other"))
     )

@@ -1,10 +1,10 @@
 """Pairs that say the same about pictures that look the same: a picture resized or written anew makes a new id.
 
-Prompt, chosen, rejected (but for white space) and the criterion must be equal, and every picture near the one in
-its place; flat pictures, which have no hash, are compared by pixels. A picture that recurs with another question
-is no duplicate. The pictures of one pair are never compared with each other: that chosen and rejected look alike
-is often the point. So where the other label fits as well, nothing is dropped. `near_duplicates` takes texts that
-are nearly equal, and the opposed labels.
+Prompt, chosen and rejected (but for white space) must be equal, and every picture near the one in its place; flat
+pictures, which have no hash, are compared by pixels. A picture that recurs with another question is no duplicate.
+The pictures of one pair are never compared with each other: that chosen and rejected look alike is often the
+point. So where the other label fits as well, nothing is dropped. `near_duplicates` takes texts that are nearly
+equal, and opposed labels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from filters._pair_pictures import COUNTS, MOST, near_pairs
 from filters._pair_texts import text
 from filters._pictures import Read, flat_copies, known_hashes, picture_groups
-from filters._repeats import PRIORITY, by_priority, repeats
+from filters._repeats import ACROSS_CRITERIA, PRIORITY, by_priority, repeats, same_question
 from pairs.errors import PrefmillError
 
 _NEAR = pa.struct([("form", pa.string()), ("distance", pa.int32())])
@@ -48,6 +48,7 @@ class Rule(BaseModel, extra="forbid"):
         description="also hold pictures to be the same that are turned by quarters or mirrored; off, because a "
         "question may be about what is left and what is upright",
     )
+    across_criteria: bool = Field(True, description=ACROSS_CRITERIA)
     priority: list[str] = Field([], description=PRIORITY)
 
 
@@ -108,12 +109,13 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     heads = rows.unique("form", keep="first", maintain_order=True)
     near = pl.concat_list("near", "near_turned") if params.turns else pl.col("near")
     edges = (
-        heads.select("place", near=near)
+        heads.select("place", "source", "criterion", near=near)
         .explode("near")
         .filter(pl.col("near").is_not_null())
         .unnest("near")
         .filter(pl.col("distance") <= params.image_hamming)
-        .join(heads.select("form", other="place"), on="form", maintain_order="left")
+        .join(heads.select("form", "source", "criterion", other="place"), on="form", maintain_order="left")
+        .filter(same_question(params.across_criteria))
         .select(
             value="distance", left=pl.min_horizontal("place", "other"), right=pl.max_horizontal("place", "other")
         )

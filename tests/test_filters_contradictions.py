@@ -10,10 +10,10 @@ from filters._apply import decide, run_signal
 from filters.contradictions import Rule
 
 
-def judged(table, policy="drop", left=None):
+def judged(table, policy="drop", left=None, **params):
     signal = pl.from_arrow(run_signal("contradictions", {"pairs": table.lazy()}))
     rows = (survivors(table, "abc") if left is None else left).sample(fraction=1, shuffle=True, seed=3)
-    return signal, decide("contradictions", rows, signal, Rule(policy=policy))
+    return signal, decide("contradictions", rows, signal, Rule(policy=policy, **params))
 
 
 YES, NO = ("yes", "no"), ("no", "yes")
@@ -38,6 +38,32 @@ def test_the_planted_contradiction_is_found_and_names_the_other_side():
 def test_opposed_labels_under_two_criteria_are_no_contradiction():
     table = pairs(("a", "q", *YES, "helpfulness"), ("a", "q", *NO, "harmlessness"))
     assert judged(table)[1].is_empty()
+
+
+def test_opposed_labels_under_two_criteria_contradict_on_demand():
+    table = pairs(
+        ("a", "q", *YES, "helpfulness"),
+        ("a", "q", *YES, "honesty"),
+        ("b", "q", *NO),
+        ("b", "z", *NO),
+        ("c", "q", *NO, "honesty"),
+        ("c", "z", *NO, "honesty"),
+    )
+    ids = table["pair_id"]
+    signal, made = judged(table, across_criteria=True)
+    yes, no = sorted(ids[:2]), sorted([ids[2], ids[4]])
+    assert made.select("source", "pair_id", "reason", "value", "by").rows() == [
+        *(("a", each, "contradiction", 0.5, no[0]) for each in yes),
+        ("b", ids[2], "contradiction", 0.5, yes[0]),
+        ("c", ids[4], "contradiction", 0.5, yes[0]),
+    ]
+    counted = table.join(signal, on="pair_id", how="left", maintain_order="left")
+    assert counted["against_any"].to_list() == [2, 2, 2, 0, 2, 0]
+    assert counted["against_label"].to_list() == [0, 1, 0, 0, 1, 0]
+    more = pl.concat([table, pairs(("c", "q", *NO, "truth"))])
+    assert gone(judged(more, "majority", across_criteria=True)[1]) == (["a", "a"], {"contradiction_minority"})
+    first = judged(table, "first_source", across_criteria=True)[1]
+    assert gone(first) == (["b", "c"], {"contradiction_later_source"})
 
 
 def test_two_labels_inside_one_source_contradict():

@@ -80,6 +80,19 @@ def test_a_cycle_across_sources_counts_and_one_across_criteria_or_prompts_does_n
     assert decided(pairs(*labels("AB", "BC"), *labels("CA", prompt="another"))).is_empty()
 
 
+def test_a_cycle_across_criteria_counts_on_demand():
+    table = pairs(*labels("AB", "BC"), *labels("CA", "CD", criterion="harmlessness"))
+    made = decided(table, across_criteria=True)
+    assert set(made["pair_id"]) == set(table["pair_id"][:3])
+    assert set(made.select("reason", "value").rows()) == {("preference_cycle", 3.0)}
+    assert decided(table, across_criteria=True, cycles="keep").is_empty()
+    apart = pairs(*labels("AB", "BC"), *labels("CA", prompt="another", criterion="harmlessness"))
+    assert decided(apart, across_criteria=True).is_empty()
+    both = pairs(*labels("AB", "BC", "CA"), *labels("BA", "XY", criterion="harmlessness"))
+    assert decided(both).height == 3
+    assert set(decided(both, across_criteria=True)["reason"]) == {"contradiction"}
+
+
 def test_ranked_answers_hold_no_cycle():
     assert decided(pairs(*labels(*(a + b for a in "ABCDEFG" for b in "ABCDEFG" if a < b)))).is_empty()
 

@@ -1,4 +1,4 @@
-"""Exact duplicates: the first source keeps the pair; swapped labels and other criteria are not duplicates."""
+"""Exact duplicates: the first source keeps the pair; swapped labels are not duplicates."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from filters._apply import decide, run_signal
 from filters.duplicates import Rule
 
 
-def judged(table, order=(), left=None):
+def judged(table, order=(), left=None, **params):
     signal = pl.from_arrow(run_signal("duplicates", {"pairs": table.lazy()}))
-    return signal, decide("duplicates", survivors(table, order) if left is None else left, signal, Rule())
+    return signal, decide("duplicates", survivors(table, order) if left is None else left, signal, Rule(**params))
 
 
 def test_the_first_source_of_the_recipe_keeps_the_pair():
@@ -52,9 +52,42 @@ def test_another_criterion_prompt_or_picture_is_no_duplicate():
             pairs(("c", "q", "yes", "no"), images=["1" * 32]),
         ]
     )
-    signal, made = judged(table)
+    signal, made = judged(table, across_criteria=False)
     assert signal["cluster_size"].to_list() == [1] * 5
     assert made.is_empty()
+    sizes = table.join(signal, on="pair_id", how="left", maintain_order="left")["comparison_size"]
+    assert sizes.to_list() == [3, 3, 3, 1, 1]
+
+
+def gone(table, order, **params):
+    """Numbers of the rows that go, with the number of the row that stays."""
+    numbers = {row: number for number, row in enumerate(table.select("source", "pair_id").rows())}
+    of = {pair_id: number for (_, pair_id), number in reversed(numbers.items())}
+    made = judged(table, order, **params)[1]
+    return {numbers[source, pair]: of[by] for source, pair, by in made.select("source", "pair_id", "by").rows()}
+
+
+def test_another_source_s_name_for_the_criterion_hides_no_copy():
+    table = pairs(("a", "q", "yes", "no", "helpfulness"), ("b", "q", "yes", "no"), ("c", "q", "no", "yes"))
+    assert gone(table, "abc") == {1: 0}
+    assert gone(table, "bac") == {0: 1}
+    assert gone(table, "abc", priority=["b"]) == {0: 1}
+    assert gone(table, "abc", across_criteria=False) == {}
+
+
+def test_what_one_source_says_under_two_criteria_stays_or_goes_together():
+    table = pairs(
+        ("a", "q", "yes", "no", "helpfulness"),
+        ("a", "q", "yes", "no", "harmlessness"),
+        ("b", "q", "yes", "no"),
+        ("c", "q", "yes", "no", "harmlessness"),
+        ("c", "q", "yes", "no", "helpfulness"),
+    )
+    least = table["pair_id"][:2].arg_min()
+    assert gone(table, "abc") == {2: least, 3: 1, 4: 0}, "the pair of the same criterion is the one that is named"
+    assert gone(table, "bca") == {0: 2, 1: 2, 3: 2, 4: 2}
+    assert gone(table, "cab") == {0: 0, 1: 1, 2: least}
+    assert gone(table, "abc", across_criteria=False) == {3: 1, 4: 0}
 
 
 def test_a_pair_whose_twin_is_already_out_stays():

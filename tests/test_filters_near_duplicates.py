@@ -221,6 +221,18 @@ def test_criteria_are_told_apart_on_demand():
     assert decided(table, across_criteria=False) == {}
 
 
+def test_what_one_source_says_under_two_criteria_is_no_duplicate_of_itself():
+    table = pairs(
+        ("a", PROMPT, GOOD, BAD, "helpfulness"),
+        ("a", PROMPT, GOOD, BAD, "harmlessness"),
+        ("b", PROMPT, with_edit(GOOD, 5), BAD),
+        ("b", PROMPT, GOOD, BAD, "harmlessness"),
+    )
+    assert sorted(decided(table)) == [2, 3]
+    assert sorted(decided(table, priority=["b"])) == [0, 1]
+    assert sorted(decided(table, across_criteria=False)) == [3]
+
+
 def test_the_threshold_belongs_to_the_rule():
     table = pairs(("a", PROMPT, GOOD, BAD), ("b", with_edit(PROMPT, 2), GOOD, BAD))
     similarity = len(set(PROMPT.split()) - {"me"}) / len({*PROMPT.split(), "gladly"})

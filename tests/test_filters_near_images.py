@@ -35,12 +35,13 @@ MEDIA = pl.LazyFrame(
 ).with_columns(shard=pl.lit("s"), row_group=pl.lit(0), row=pl.lit(0))
 
 
-def table(*rows):
+def table(*rows, criteria=()):
     """Rows `(source, prompt, chosen, rejected, pictures[, chosen pictures, rejected pictures])`."""
     made = []
     for number, (source, prompt, chosen, rejected, *media) in enumerate(rows):
         media = [*media, [], []][:3]
         pair = Pair(prompt, chosen, rejected, images=media[0], chosen_images=media[1], rejected_images=media[2])
+        pair.criterion = criteria[number] if criteria else "overall"
         ids = dict(zip(("media_ids", "chosen_media_ids", "rejected_media_ids"), media, strict=True))
         place = {"source_revision": "0", "source_split": "train", "source_row": str(number)}
         facts = {"label_source": "human", "licence": "MIT", "role": "train", "source": source}
@@ -92,6 +93,16 @@ def test_every_picture_must_look_alike_in_its_place():
     assert decided(table(first, ("b", "q", "yes", "no", ["a1", "c0"]))) == {}
     assert decided(table(first, ("b", "q", "yes", "no", ["b1", "a1"]))) == {}
     assert decided(table(first, ("b", "q", "yes", "no", ["a1"]))) == {}
+
+
+@pytest.mark.parametrize("shown", [("a0", "a3"), ("a0", "a0"), ("flat0", "flat2"), ("flat0", "flat0")])
+def test_another_criterion_is_told_apart_on_demand_and_always_within_a_source(shown):
+    rows = [("q", "yes", "no", [name]) for name in shown]
+    away = 3 if "a3" in shown else 0
+    for sources, gone in (("ab", {1: (0, away)}), ("aa", {})):
+        pairs = table(*((source, *row) for source, row in zip(sources, rows, strict=True)), criteria=("x", "y"))
+        assert decided(pairs) == gone
+        assert decided(pairs, across_criteria=False) == {}
 
 
 def test_flat_pictures_are_compared_by_their_pixels():
