@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,8 +13,9 @@ from pydantic import ValidationError
 from filters._apply import decide, run_signal
 from filters._near_pictures import PictureLists, list_key
 from filters.near_duplicates import Rule
+from pairs.errors import BadRow
 from pairs.media import check_image, encode_image
-from pairs.schema import Pair, canonical_pair
+from pairs.schema import Medium, Pair, canonical_pair
 from pairs.tables import PAIRS
 
 ASK = "Please look at the picture and tell me in a few words what the two people at the table do this time"
@@ -46,13 +49,15 @@ FILES = {
     "flat": encode_image(np.full((9, 12, 3), 200, np.uint8)),
     "flat_anew": encode_image(np.full((18, 24, 3), 200, np.uint8)),
 }
-CHECKED = {name: check_image(data) for name, data in FILES.items()}
-MEDIA = pl.DataFrame(
-    {
-        "media_id": [medium.media_id for medium in CHECKED.values()],
-        "phash": [medium.phash for medium in CHECKED.values()],
-    }
-)
+CHECKED: dict[str, Medium] = {name: check_image(data) for name, data in FILES.items()}
+
+
+def media_table():
+    rows = {medium.media_id: medium.phash for medium in CHECKED.values()}
+    return pl.DataFrame({"media_id": list(rows), "phash": list(rows.values())})
+
+
+MEDIA = media_table()
 
 
 def bits(one, other):
@@ -220,3 +225,25 @@ def test_the_order_of_rows_and_of_pictures_changes_no_byte():
     for seed in range(3):
         media = MEDIA.sample(fraction=1, shuffle=True, seed=seed)
         assert run(pairs.sample(fraction=1, shuffle=True, seed=seed), media).equals(expected)
+
+
+def test_of_real_pictures_only_those_of_one_group_are_alike(real_data, monkeypatch):
+    """Every picture under nearly the same words, and a third of them with the other label."""
+    folder = real_data / "images"
+    listed = pl.read_csv(folder / "near_duplicate_groups.tsv", separator="\t")
+    group = dict(listed.select("path", "group").iter_rows())
+    for path in group:
+        with contextlib.suppress(BadRow):  # some are broken on purpose
+            monkeypatch.setitem(CHECKED, path, check_image((folder / path).read_bytes()))
+    shown = [path for path in group if path in CHECKED]
+    said = [(GOOD, BAD), (GOOD, BAD), (BAD, GOOD)]
+    pairs = table(*(("a", (ASK, NEAR)[n % 2], *said[n % 3], [path]) for n, path in enumerate(shown)))
+    shows = dict(zip(pairs["pair_id"], shown, strict=True))
+    signal = pl.from_arrow(run(pairs, media_table()))
+    for column in ("near", "opposed"):
+        found = signal.select("pair_id", column).explode(column).drop_nulls().unnest(column)
+        anew = found.filter(pl.col("distance").is_between(1, Rule().image_hamming))
+        assert anew.height > 50
+        assert all(
+            group[shows[one]] == group[shows[two]] for one, two in anew.select("pair_id", "form").iter_rows()
+        )
