@@ -31,7 +31,8 @@ class Found:
     opposed, only of pairs with the same criterion, has `similarity`, the least of the three the other way round,
     `margin`, by how much completions are more alike the other way round than straight, and `named`, which asks
     more there: short texts, and the prompts of short completions, must be equal ("Is the cat left of the dog?"
-    with its words in another order is another question, and the other answer right).
+    with its words in another order is another question, and the other answer right); `files` says whether all
+    pictures are the same files.
     """
 
     pair_ids: pl.Series
@@ -118,6 +119,7 @@ class PairSketches:
             "margin": (turned - same)[opposed],
             "named": self._asked_alike(one[opposed], two[opposed][:, _TURNED]),
             "distance": np.maximum(shown, apart_turned)[opposed],
+            "files": (one[:, 3:6] == two[:, _TURNED][:, 3:6])[opposed].all(axis=1),
         }
         alike = pairs.with_columns(**parts, distance=np.maximum(shown, apart)).filter(near)
         return alike, pairs.filter(opposed).with_columns(**against)

@@ -8,7 +8,8 @@ compression; a flat picture, which has no hash, is like itself alone.
 A pair of the same criterion that is alike the other way round is no duplicate but `opposed`: a contradiction where
 the completions are clearly more alike the other way round than straight, and none where the completions of each
 pair are so alike that both ways fit, as those of RLHF-V are by design. So it is with pictures as completions that
-look alike, unless their files are the same.
+look alike, unless their files are the same. Within one source, other files are other pictures: sets that edit a
+picture in a detail and expect the opposed answer are made to be hard, and no mistake.
 
 A pair is no duplicate when its prompt differs in a number or a name (any word with a capital), nor when a
 completion of fewer than 20 words does: there it is what is asked, or the answer. Of opposed pairs, any
@@ -46,6 +47,7 @@ _OPPOSED = pa.struct(
         ("margin", pa.float64()),
         ("named", pa.bool_()),
         ("distance", pa.int32()),
+        ("files", pa.bool_()),
     ]
 )
 SIGNAL = pa.schema(
@@ -61,7 +63,8 @@ SIGNAL = pa.schema(
         pa.field("near", pa.list_(_NEAR), nullable=False),
         # Forms, before and after, that prefer the other side: the similarity of the part that is least alike the
         # other way round, by how much that of the completions (the least of the two) exceeds the straight one,
-        # 0 to 1, whether they agree in what is asked and in short answers, and the bits as in `near`.
+        # 0 to 1, whether they agree in what is asked and in short answers, the bits as in `near`, and whether all
+        # pictures are the same files.
         pa.field("opposed", pa.list_(_OPPOSED), nullable=False),
     ]
 )
@@ -135,7 +138,7 @@ def _frame(found: Found) -> pl.DataFrame:
     mirrored = found.opposed.rename({"left": "right", "right": "left"}).select(found.opposed.columns)
     both = pl.concat([found.opposed, mirrored]).sort("left", "right")
     other = ids.gather(both["right"]).alias("form")
-    opposed = both.select(place="left", opposed=pl.struct(other, "similarity", "margin", "named", "distance"))
+    opposed = both.select(place="left", opposed=pl.struct(other, *_OPPOSED.names[1:]))
     of_form = pl.DataFrame({"place": found.form})
     for lists in (near, opposed):
         told = lists.group_by("place", maintain_order=True).agg(pl.exclude("place"))
@@ -222,6 +225,7 @@ def _against(heads: pl.DataFrame, forms: pl.DataFrame, params: Rule) -> pl.DataF
         )
         .join(forms.rename({"place": "other"}), on="form")
         .join(forms.select("place", own_first="first"), on="place")
+        .filter(pl.col("files") | (pl.col("first") != pl.col("own_first")))
         .sort(-pl.col("similarity"), "other")
         .group_by("place", maintain_order=True)
         .agg(

@@ -118,6 +118,8 @@ def test_nearly_the_same_words_over_a_picture_written_anew_are_one_pair():
 def test_the_other_label_over_a_picture_written_anew_is_a_contradiction():
     assert decided(FIRST, ("b", ASK, BAD, GOOD, ["a_anew"])) == OPPOSED
     assert decided(FIRST, ("b", ASK, BAD, GOOD, ["a_anew"]), opposed="keep") == {}
+    assert decided(FIRST, ("a", ASK, BAD, GOOD, ["a_anew"])) == {}, "one source: a picture edited in a detail"
+    assert len(decided(FIRST, ("a", ASK, BAD + " too", GOOD, ["a"]))) == 2
     short = ("a", "Is it a cat?", "Yes.", "No.", ["a"])
     assert decided(short, ("b", "Is it a cat?", "No.", "Yes.", ["a_anew"])) == OPPOSED
 
