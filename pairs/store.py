@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pairs.errors import PrefmillError
 
@@ -54,12 +54,14 @@ class Store:
         schema, by = _table(table, rows.schema)
         if not self._exists(table):
             return self.append(table, part, rows, facts)
+        untyped = self._untyped(table, by)
+        merge: Literal["merge"] | None = None if table in TABLES else "merge"  # a filter may measure more now
         write_deltalake(
             str(self.path(table)),
             _conform(rows, schema, by, part),
             mode="overwrite",
-            predicate=f"{by} = '{_quoted(part)}'",
-            schema_mode=None if table in TABLES else "merge",  # a filter may measure more than it did
+            predicate=None if untyped else f"{by} = '{_quoted(part)}'",
+            schema_mode="overwrite" if untyped else merge,
             partition_by=[by],
             commit_properties=_commit(part, facts),
             writer_properties=_layout(),
@@ -147,6 +149,15 @@ class Store:
 
     def _exists(self, table: str) -> bool:
         return self.path(table, "_delta_log").is_dir()
+
+    def _untyped(self, table: str, by: str) -> bool:
+        """Whether the column that splits a table has no type, so that no part of it can hold a row: 0.1.0 has
+        written such tables where the first mixture had nothing to measure."""
+        import pyarrow as pa
+        from deltalake import DeltaTable
+
+        schema = pa.schema(DeltaTable(str(self.path(table))).schema().to_arrow())
+        return bool(pa.types.is_null(schema.field(by).type))
 
     def media(self, media_ids: Sequence[str]) -> dict[str, bytes]:
         """The bytes of media by id. Raises when one is not in the store."""

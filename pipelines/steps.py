@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 import filters
 import mixtures
@@ -131,7 +132,7 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
     if "media" in wanted:
         tables["media"] = store.scan("media", list(recipe.sources))
     found = _apply.run_signal(name, tables)
-    labelled = found.add_column(0, "mixture", [[recipe.name] * found.num_rows])
+    labelled = found.add_column(0, "mixture", pa.array([recipe.name] * found.num_rows, pa.string()))
     store.replace(table, recipe.name, labelled, {"fingerprint": fingerprint, "rows": str(found.num_rows)})
     return Signals(found.num_rows, changed=True)
 
@@ -240,9 +241,8 @@ def plan(store: Store, recipe: Recipe) -> Plan:
     fingerprint = made_from(store, recipe)
     if store.facts("plans", recipe.name).get("fingerprint") != fingerprint:
         _write(store, "ledger", recipe, made.ledger, {})
-        _write(
-            store, "plans", recipe, made.rows, {"fingerprint": fingerprint, "counts": json.dumps(_counts(made))}
-        )
+        facts = {"fingerprint": fingerprint, "counts": json.dumps(_counts(made))}
+        _write(store, "plans", recipe, made.rows, facts)
     return made
 
 
@@ -295,9 +295,6 @@ def check_plan(store: Store, recipe: Recipe, made: Plan) -> dict[str, list[str]]
         unbalanced.append(f"{held} pairs, but {kept.height} kept and {dropped.height} dropped")
     groups = made.rows.lazy().join(signals(store, recipe, "groups"), on="pair_id", how="left")
     spread = groups.group_by("group_id").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1).collect()
-    cut = (
-        [f"{spread.height} groups are in more than one split, e.g. {spread['group_id'][0]}"]
-        if spread.height
-        else []
-    )
+    first = spread["group_id"].head(1)
+    cut = [f"{spread.height} groups are in more than one split, e.g. {group}" for group in first]
     return {"books_balance": unbalanced, "no_group_across_splits": cut}
