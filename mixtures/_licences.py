@@ -6,6 +6,12 @@ answers a dataset holds. A name that is not here is refused: nobody has judged i
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
+
+from mixtures._recipe_tables import Licences
+from pairs.errors import RecipeError
+
 # Permissive or share-alike: a copy may be used, changed and sold when the licence's conditions are kept.
 COMMERCIAL = frozenset(
     {
@@ -23,3 +29,20 @@ OTHER = frozenset(
         "ODC-BY", "Reddit API terms", "llama3", "not stated",
     }
 )  # fmt: skip
+
+
+def check(mixture: str, licences: Licences, held: Collection[str]) -> None:
+    """Refuse a name in the lists that is not in the tables above and that none of `held`, the licences of the
+    store's pairs, has: it would decide nothing. Raises `RecipeError` with a line and the nearest name for each."""
+    known = {name.casefold(): name for name in sorted({*COMMERCIAL, *OTHER, *held})}
+    problems = []
+    for key, names in (("allow", licences.allow or ()), ("deny", licences.deny)):
+        for name in names:
+            if name not in known.values():
+                near = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.5)
+                hint = (
+                    f"; did you mean {known[near[0]]!r}?" if near else f" (they have: {', '.join(sorted(held))})"
+                )
+                problems.append(f"{mixture}: licences.{key} names {name!r}, which no pair in the store has{hint}")
+    if problems:
+        raise RecipeError("\n".join(problems))

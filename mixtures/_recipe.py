@@ -87,7 +87,7 @@ def load_recipe(
         name: reader.validate(rules[name], below, f"rules.{name}") for name, below in rule_tables.items()
     }
     reader.stop()
-    reader.check_meaning(top, read_sources)
+    reader.check_meaning(top, read_sources, is_benchmark)
     reader.check_named_sources(read_rules, read_sources, is_benchmark)
     filled = {name: reader.fill(name, source) for name, source in read_sources.items()}
     reader.stop()
@@ -164,7 +164,9 @@ class _Reader:
             name = ".".join(filter(None, [place, key])) or "a table"
             self.wrong(f"{name} is {shown(found['input'])}: {found['msg'][:1].lower()}{found['msg'][1:]}")
 
-    def check_meaning(self, top: Top, sources: Mapping[str, SourceRecipe]) -> None:
+    def check_meaning(
+        self, top: Top, sources: Mapping[str, SourceRecipe], is_benchmark: Callable[[str], bool] | None
+    ) -> None:
         """Values that are sound each for itself but not together."""
         if not sources:
             self.wrong("names no source; expected at least one table [sources.<name>]")
@@ -187,10 +189,21 @@ class _Reader:
         for name in [*top.search.held_out, *top.search.trusted]:
             if name not in sources:
                 self.wrong(f"[search] names {name!r}, which is no source of this file{_nearest(name, sources)}")
-        weights = [source.weight for source in sources.values() if source.weight is not None]
-        if len(weights) < len(sources) and math.fsum(weights) >= 1:
+        self._check_weights(sources, is_benchmark)
+
+    def _check_weights(
+        self, sources: Mapping[str, SourceRecipe], is_benchmark: Callable[[str], bool] | None
+    ) -> None:
+        """The sources without a weight get a share; benchmarks that are only compared with need none."""
+        bare = [
+            name
+            for name, source in sources.items()
+            if source.weight is None and (source.admit_benchmark or not (is_benchmark and is_benchmark(name)))
+        ]
+        whole = math.fsum(source.weight or 0.0 for source in sources.values())
+        if bare and whole >= 1:
             self.wrong(
-                f"weights add up to {math.fsum(weights):g} and leave no share to the sources without one; "
+                f"weights add up to {whole:g} and leave no share to the sources without one; "
                 "give every source a weight, or let the given ones add up to less than 1"
             )
 

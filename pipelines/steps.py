@@ -23,6 +23,7 @@ import mixtures
 import sources
 from filters import _apply
 from filters._trust import trusted
+from mixtures import _licences
 from mixtures._plan import Counts, Plan
 from mixtures._recipe import Recipe
 from mixtures._seeds import ServerRecipe
@@ -226,17 +227,16 @@ def decided(store: Store, recipe: Recipe) -> Plan:
     from mixtures._plan import plan as make
 
     def step(name: str, params: Any) -> Any:
-        def decide(survivors: pl.DataFrame) -> pl.DataFrame:
-            return _apply.decide(name, survivors, signals(store, recipe, name).collect(), params)
+        return lambda left: _apply.decide(name, left, signals(store, recipe, name).collect(), params)
 
-        return name, decide
-
-    steps = [step(name, params) for name, params in recipe.rules.items()]
+    steps = [(name, step(name, params)) for name, params in recipe.rules.items()]
     return make(recipe, candidates(store, recipe), steps)
 
 
 def plan(store: Store, recipe: Recipe) -> Plan:
-    """Decide, and write the plan and the ledger to the store."""
+    """Decide, and write the plan and the ledger to the store; refuse a list that names a licence nobody has."""
+    held = store.scan("pairs").select("licence").unique().collect(engine="streaming")["licence"]
+    _licences.check(recipe.name, recipe.licences, held.to_list())
     made = decided(store, recipe)
     fingerprint = made_from(store, recipe)
     if store.facts("plans", recipe.name).get("fingerprint") != fingerprint:

@@ -7,12 +7,13 @@ from collections import Counter
 
 import polars as pl
 import pytest
-from mixtures_made import decisions, recipe_of
+from mixtures_made import decisions, recipe_of, text_rows, write
 
 from mixtures._plan import _balance, plan
 from mixtures._sample import uniform
 from pairs.errors import PrefmillError, RecipeError
 from pairs.tables import LEDGER, PLANS
+from pipelines import steps
 
 SPLITS = "splits = { validation = 0.1, test = 0.2 }\n"
 BOTH = "[sources.talk]\n[sources.look]\n"
@@ -98,6 +99,27 @@ def test_only_allowed_licences_enter_and_deny_wins(tmp_path):
         [rows("talk", 4), rows("talk", 4, first=10, licence="GPL"), rows("talk", 4, first=20, licence="?")]
     )
     assert set(taken(plan(recipe, given, []))) == {("talk", pair) for pair in ids("talk", 4)}
+
+
+def test_a_licence_that_nobody_has_is_an_error_with_the_nearest_name(store, tmp_path):
+    write(store, "late", text_rows("late", 3, licence="Our terms"))  # of the store, but not of the recipe
+    write(store, "talk", text_rows("talk", 4, licence="CC-BY-NC-4.0"))
+
+    def made(lists):
+        recipe = recipe_of(tmp_path, f"{lists}\n[sources.talk]")
+        steps.signal(store, recipe, "groups")
+        return steps.plan(store, recipe)
+
+    with pytest.raises(RecipeError) as caught:
+        made("licences = { deny = ['cc-by-nc-4.0'], allow = ['our term', 'MIT'] }")
+    assert str(caught.value).splitlines() == [
+        "mix: licences.allow names 'our term', which no pair in the store has; did you mean 'Our terms'?",
+        "mix: licences.deny names 'cc-by-nc-4.0', which no pair in the store has; did you mean 'CC-BY-NC-4.0'?",
+    ]
+    with pytest.raises(RecipeError, match=r"names 'qqq', which .* has \(they have: CC-BY-NC-4.0, Our terms\)$"):
+        made("licences.deny = ['qqq']")
+    assert made("licences.deny = ['CC-BY-NC-4.0']").counts.kept == 0
+    assert made("licences.deny = ['Our terms', 'ISC', 'Reddit API terms']").counts.kept == 4
 
 
 def test_rules_see_what_the_rules_before_have_left_in_order(tmp_path):

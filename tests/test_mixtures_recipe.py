@@ -178,6 +178,17 @@ def test_a_rule_is_against_benchmarks_of_the_recipe_only(tmp_path):
     )
 
 
+def test_benchmarks_that_are_only_compared_with_need_no_share(tmp_path):
+    file = tmp_path / "m.toml"
+    text = "[sources.hh_rlhf]\nweight = 0.6\n[sources.rlaif_v]\nweight = 0.4\n[sources.llmbar]\n"
+    file.write_text(text)
+    assert steps.load_recipe(str(file)).sources["llmbar"].weight is None
+    for more in ("admit_benchmark = true\n", "[sources.shp]\n"):
+        file.write_text(text + more)
+        with pytest.raises(RecipeError, match=r"weights add up to 1 and leave no share"):
+            steps.load_recipe(str(file))
+
+
 def test_all_mistakes_of_a_file_are_shown_at_once(tmp_path):
     text = GOOD.replace("size =", "sise =").replace("cap = 10", "cap = 'x'").replace("policy", "polcy")
     assert len(problems(tmp_path, text)) == 3
