@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import tomlkit
 
@@ -14,7 +14,8 @@ def weighted(text: str, weights: Mapping[str, float], notes: Mapping[str, str], 
     """The recipe `text` with a weight for each source of `weights`, and a note of `notes` beside it.
 
     A source whose weight rounds to nothing is taken out, as are those of `out`; sources without a proposed weight
-    (benchmarks) stay as they are. The table [search] goes: its work is done. `head` becomes the first comment.
+    (benchmarks) stay as they are. The table [search] goes: its work is done. A rule's `priority` loses the sources
+    that were taken out. `head` becomes the first comment.
     """
     table = tomlkit.parse(text)
     table.pop("search", None)
@@ -29,8 +30,21 @@ def weighted(text: str, weights: Mapping[str, float], notes: Mapping[str, str], 
     for name in sources:
         if name not in weights:
             sources[name].pop("weight", None)
+    for rule in table.get("rules", {}).values():
+        if "priority" in rule:
+            rule["priority"] = [name for name in rule["priority"] if name in sources]
     lines = [f"# {line}".rstrip() for line in head.splitlines()]
     return "\n".join([*lines, "", tomlkit.dumps(table).lstrip("\n")])
+
+
+def with_ratio(text: str, key: str, names: Collection[str]) -> str:
+    """The recipe `text` with no name in the ratio `key` but `names`, and without the ratio where none is left."""
+    table = tomlkit.parse(text)
+    for name in set(table[key]) - set(names):
+        table[key].pop(name)
+    if not table[key]:
+        table.pop(key)
+    return tomlkit.dumps(table)
 
 
 def _rounded(weights: Mapping[str, float]) -> dict[str, float]:

@@ -89,7 +89,8 @@ def _compared(store: Store, recipe: Recipe) -> tuple[dict[str, float], list[Row]
     held = np.flatnonzero(
         pool.table.select(pl.col("held_out") | (pl.col("split") == "test").fill_null(False)).to_series()
     )
-    recipes = {WHOLE: recipe, **{name: one for name, (_, one) in others.items()}}
+    less = {name: replace(one, **searching.held_ratios(store, one)) for name, (_, one) in others.items()}
+    recipes = {WHOLE: recipe, **less}
     sets = {name: _training_set(pool, stop, steps.decided(store, one).rows) for name, one in recipes.items()}
     right = []
     for number in range(recipe.search.seeds):
@@ -114,7 +115,14 @@ def _pool(store: Store, recipe: Recipe) -> Pool:
     in characters."""
     bare = {name: given.model_copy(update={"weight": None, "cap": None}) for name, given in recipe.sources.items()}
     found = replace(
-        recipe, sources=bare, size=None, temperature=1.0, modality_ratio=None, rules={}, licences=Licences()
+        recipe,
+        sources=bare,
+        size=None,
+        temperature=1.0,
+        modality_ratio=None,
+        category_ratio=None,
+        rules={},
+        licences=Licences(),
     )
     split = steps.decided(store, found).rows.select(*KEY, "split")
     lengths = steps.signals(store, recipe, "length_bias").select(

@@ -47,6 +47,7 @@ def weights(context: dg.AssetExecutionContext, store: StoreResource, mixture: Mi
             "weights": looks.table(
                 [{"source": name, "weight": round(share, 4)} for name, share in shares.items()]
             ),
+            "source table": dg.MetadataValue.md(searching.source_table(found)),
             "recipe": dg.MetadataValue.path(found["recipe"]),
             "searched now": found["changed"],
             "plots": dg.MetadataValue.md(looks.as_markdown(searching.plots(found))),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ import polars as pl
 from mixtures import _search, _weights
 from mixtures._recipe import Recipe
 from mixtures._sample import uniform
-from pairs.errors import PrefmillError
+from pairs.errors import PrefmillError, RecipeError
 from pairs.store import Store, settle
 from pipelines import notes, steps, trial_plots, trials
 from pipelines import search as searches
@@ -64,7 +66,9 @@ def pool(store: Store, recipe: Recipe) -> trials.Pool:
     """The pairs that the rules leave, as they leave them, and the pairs of held-out sets as published."""
     rows = looked_at(store, recipe)
     bare = {name: given.model_copy(update={"weight": None}) for name, given in recipe.sources.items()}
-    whole = replace(recipe, sources=bare, size=None, temperature=1.0, modality_ratio=None, splits={})
+    whole = replace(
+        recipe, sources=bare, size=None, temperature=1.0, modality_ratio=None, category_ratio=None, splits={}
+    )
     kept = steps.decided(store, whole).rows.select(*KEY, "flipped", "soft_label", "weight")
     train = rows.filter(~pl.col("held_out")).join(kept, on=KEY, how="inner", maintain_order="left")
     held = rows.filter("held_out").with_columns(
@@ -94,7 +98,8 @@ def search(store: Store, recipe: Recipe) -> dict[str, Any]:
     found = searches.search(pool(store, recipe), recipe.search, recipe.seed).as_dict()
     for name, png in plots(found).items():
         put(store.path("reports", f"{recipe.name}_{name}.png"), png)
-    put(recipe_path(store, recipe), recipe_text(recipe, found).encode())
+    put(store.path("reports", f"{recipe.name}_source_table.md"), source_table(found).encode())
+    put(recipe_path(store, recipe), planned(store, recipe, recipe_text(recipe, found)).encode())
     facts = {**found, "made_from": inputs, "recipe": str(recipe_path(store, recipe))}
     notes.write(store, "searched", recipe.name, facts)
     return {**facts, "changed": True}
@@ -126,6 +131,24 @@ def plots(found: Mapping[str, Any]) -> dict[str, bytes]:
     }  # fmt: skip
 
 
+def source_table(found: Mapping[str, Any]) -> str:
+    """The source table in Markdown: what a head trained on each source alone, and on all without it, reaches on
+    each set, and on average over the sets that decide."""
+    sets = found["sets"]
+    lines = [
+        "Accuracy of a head trained on each mixture (rows) on pairs of each set that no head was trained on; "
+        f"*deciding* is the mean over {', '.join(found['trusted'])}, on the pairs that choose.\n",
+        f"| trained on | {' | '.join(sets)} | deciding |",
+        "|---|" + "---|" * (len(sets) + 1),
+    ]
+    for place, name in enumerate(found["tried"]):
+        if not name.startswith("trial "):
+            figures = [*found["accuracies"][place], found["measured"][place]]
+            told = ("" if math.isnan(figure) else f"{figure:.3f}" for figure in figures)
+            lines.append(f"| {name} | {' | '.join(told)} |")
+    return "\n".join(lines) + "\n"
+
+
 def recipe_text(recipe: Recipe, found: Mapping[str, Any]) -> str:
     """The recipe with the proposed weights, the figures behind them in comments."""
     measured = dict(zip(found["tried"], found["measured"], strict=True))
@@ -148,6 +171,43 @@ def recipe_text(recipe: Recipe, found: Mapping[str, Any]) -> str:
         f"Left out for a weight of 0: {', '.join(gone) or 'none'}; held out: {', '.join(kept_out) or 'none'}."
     )
     return _weights.weighted(recipe.text, weights, notes_, head, set(kept_out))
+
+
+RATIOS = {"modality_ratio": "modality", "category_ratio": "category"}
+
+
+def held_ratios(store: Store, recipe: Recipe) -> dict[str, dict[str, float]]:
+    """The recipe's ratios by key, with the names that a source of it still holds: what was in proportion to
+    something that is gone stays in proportion to the rest."""
+    pairs, found = steps.training(store, recipe), {}
+    for key, column in RATIOS.items():
+        if (ratio := getattr(recipe, key)) is not None:
+            held = set(pairs.select(column).unique().collect(engine="streaming")[column])
+            found[key] = {name: number for name, number in ratio.items() if name in held}
+    return found
+
+
+def planned(store: Store, recipe: Recipe, text: str) -> str:
+    """The proposed recipe `text` as it can be planned: its ratios without what no source of it holds any more.
+
+    Raises `RecipeError` when the rules and the sampling make no mixture of it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / recipe_path(store, recipe).name
+        try:
+            file.write_text(text)
+            # `_recipe` refuses a ratio of nothing, so this is read before and after.
+            for key, ratio in held_ratios(store, steps.load_recipe(str(file))).items():
+                text = _weights.with_ratio(text, key, ratio)
+            file.write_text(text)
+            # The signals are there under the name of the recipe that was searched.
+            rows = steps.decided(store, replace(steps.load_recipe(str(file)), name=recipe.name)).counts.rows
+        except RecipeError as error:
+            why = str(error).replace(f"{file}: ", "")
+            raise RecipeError(f"{recipe.name}: the proposal makes no mixture: {why}") from None
+    if not rows:
+        raise RecipeError(f"{recipe.name}: the proposal makes no mixture: its rules leave no pair")
+    return text
 
 
 def put(path: Path, data: bytes) -> None:

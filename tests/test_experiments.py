@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -27,7 +28,7 @@ source = Source(repo="github:a/b", revision=None, files={{"train": ("rows.jsonl"
                 label_source="human", role="{role}",
                 example={{"prompt": "Why?", "chosen": "So it is.", "rejected": "Because."}})
 def pairs(row):
-    yield Pair(prompt=row["prompt"], chosen=row["chosen"], rejected=row["rejected"])
+    yield Pair(prompt=row["prompt"], chosen=row["chosen"], rejected=row["rejected"], category=row["category"])
 """
 RECIPE = """# mine
 seed = 17
@@ -73,7 +74,12 @@ def rows(count, seed, turned=False, wrong=0.3):
         chosen, rejected = reversed(sides) if turned else sides
         if chance.random() < wrong:
             chosen, rejected = rejected, chosen
-        yield {"prompt": f"Question {seed} {number}?", "chosen": chosen, "rejected": rejected}
+        yield {
+            "prompt": f"Question {seed} {number}?",
+            "chosen": chosen,
+            "rejected": rejected,
+            "category": "rude" if turned else "polite",
+        }
 
 
 @pytest.fixture
@@ -122,6 +128,15 @@ def test_the_search_writes_a_recipe_that_runs(tmp_path, mine):
     assert steps.decided(store, replace(proposed, name=recipe.name)).counts.rows > 0
     pngs = sorted(file.name for file in path.parent.glob("*.png"))
     assert pngs == ["mine_predicted.png", "mine_source_table.png", "mine_weights.png"]
+    table = [line.split(" | ") for line in (path.parent / "mine_source_table.md").read_text().splitlines()[2:]]
+    assert [row[0] for row in table] == [
+        "| trained on", "|---|---|---|---|---|---|", "| uniform", "| proportional",
+        *(f"| {what} {name}" for name in found["sources"] for what in ("only", "without")),
+    ]  # fmt: skip
+    assert table[0][1:] == ["judge", "plain", "sound", "turned", "deciding |"]
+    only = found["tried"].index("only turned")
+    figures = [f"{one:.3f}" for one in (*found["accuracies"][only], found["measured"][only])]
+    assert "| only turned | " + " | ".join(figures) + " |" in map(" | ".join, table)
     assert searching.features(store, recipe).scored == 0
     assert not searching.search(store, recipe)["changed"]
     runs(tmp_path, store, proposed)
@@ -150,6 +165,34 @@ def runs(tmp_path, store, proposed):
     assert outcomes.train(store, proposed)["rows"] == len(sources)
     (judged,) = outcomes.evaluate(store, proposed)["benchmarks"]
     assert judged["figures"][judged["headline"]][0] > 0.8, "the benchmark that the search trusted"
+
+
+def test_a_ratio_keeps_no_name_that_the_sources_left_do_not_hold(tmp_path, mine):
+    told = mine.read_text().replace("seed = 17", "seed = 17\ncategory_ratio = { polite = 1, rude = 1 }")
+    mine.write_text(
+        told.replace("[rules.duplicates]", '[rules.duplicates]\npriority = ["turned", "plain", "sound"]')
+    )
+    store, recipe = prepared(tmp_path, mine)
+    rows = {row["name"]: row["rows"] for row in ablate.ablate(store, recipe)["rows"]}
+    polite = 240 + 160
+    assert rows["source turned"] == pytest.approx(0.6 * polite, rel=0.15), "no rude pair is left to be as many as"
+    assert rows["source sound"] == pytest.approx(0.6 * 2 * 160, rel=0.15)
+    pool = searching.pool(store, recipe)
+    assert pool.table.filter(source="sound").height == 240, "trials make mixtures of their own"
+    found = searching.search(store, recipe)
+    assert dict(zip(found["sources"], found["proposal"], strict=True))["turned"] < 1e-4
+    path = searching.recipe_path(store, recipe)
+    proposed = steps.load_recipe(str(path))
+    assert proposed.category_ratio == {"polite": 1}
+    left = [name for name in ("plain", "sound") if name in proposed.sources]
+    assert proposed.rules["duplicates"].priority == left != []
+    assert "turned" not in proposed.sources
+    assert steps.decided(store, replace(proposed, name=recipe.name)).counts.rows > 0
+    unplannable = re.sub(r"polite = [0-9.]+", "polite = 0", path.read_text())
+    with pytest.raises(
+        RecipeError, match=r"the proposal makes no mixture: .*category_ratio has no number above 0"
+    ):
+        searching.planned(store, recipe, unplannable)
 
 
 def test_a_bilevel_search_writes_its_recipe_and_draws_its_path(tmp_path, mine):

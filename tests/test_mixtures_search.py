@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mixtures._search import Surrogate, drawn, landmarks, propose
-from mixtures._weights import weighted
+from mixtures._weights import weighted, with_ratio
 
 GOOD = np.array([0.5, 0.3, 0.2, 0.0])
 
@@ -98,3 +98,13 @@ def test_weights_become_a_recipe_that_says_the_same_otherwise():
         "sources": {"a": {"path": "x", "weight": 0.7499}, "b": {"weight": 0.25}, "bench": {}},
         "rules": {"duplicates": {}},
     }
+
+
+@pytest.mark.parametrize("written", ["ratio = { a = 1, b = 2, c = 3 } # why", "[ratio]\na = 1\nb = 2\nc = 3\n"])
+def test_a_ratio_loses_names_where_it_stands(written):
+    text = f"seed = 3\n{written}\n[splits]\ntest = 0.1\n"
+    for names in ("ab", "b", "ca", "abc"):
+        table = tomllib.loads(with_ratio(text, "ratio", names))
+        assert table == {"seed": 3, "ratio": {n: "_abc".index(n) for n in sorted(names)}, "splits": {"test": 0.1}}
+    assert tomllib.loads(with_ratio(text, "ratio", "x")) == {"seed": 3, "splits": {"test": 0.1}}
+    assert ("# why" in with_ratio(text, "ratio", "b")) == ("# why" in text)
