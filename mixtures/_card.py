@@ -11,24 +11,14 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from mixtures._plan import Counts
+from mixtures._terms import ORDER, on_hub, terms
 
 FRONT = '    path: "data/'  # the paths of `configs` in a version's own card
 LOADING = "## Loading\n\n```python\n"
 TAGS = ("tags:", "- preference", "- reward-model", "- prefmill")
-_HUB_LICENCES = {
-    "apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc0-1.0", "bsd-3-clause",
-}  # fmt: skip
-# Strictest first: pattern of a licence's name, what it asks for.
-_TERMS = (
-    (r"(?i)\bnc\b|non-?commercial|research", "no commercial use"),
-    (r"(?i)\bnd\b|no-?deriv", "no changed copies"),
-    (r"(?i)\b(sa|gpl|agpl|lgpl)\b|share-?alike", "share alike"),
-    (r"(?i)^(cc-by|odc-by)", "name the authors"),
-    (r"(?i)^(mit|apache|bsd|cc0|isc|unlicense|cdla-permissive|pddl)", "keep the notice"),
-)
-_UNKNOWN = "read the source's own words"
 COLUMNS = {
     "prompt": "the conversation up to the reply, messages with role and content",
     "chosen": "the preferred completion, messages",
@@ -63,6 +53,9 @@ COLUMNS = {
 }
 
 
+Measured = Sequence[Mapping[str, object]] | str  # rows of figures, or why there are none
+
+
 @dataclass(frozen=True)
 class Licence:
     name: str
@@ -73,7 +66,6 @@ class Licence:
 def front_matter(name: str, splits: Iterable[str], columns: Sequence[str], licences: Iterable[Licence]) -> str:
     """The YAML head: what `load_dataset` finds, with paths below the version's folder."""
     splits = list(splits)
-    known = {licence.name.lower() for licence in licences}
     lines = ["---", "configs:"]
     for config, view in ((name, None), ("text", [column for column in columns if "images" not in column])):
         if config == "text" and view == list(columns):
@@ -84,8 +76,8 @@ def front_matter(name: str, splits: Iterable[str], columns: Sequence[str], licen
         for split in splits:
             lines += [f"  - split: {split}", f'{FRONT}{split}-*.parquet"']
     lines.append("license:")
-    lines += [f"- {licence}" for licence in sorted(known & _HUB_LICENCES)]
-    lines += ["- other"] if known - _HUB_LICENCES else []
+    known = {on_hub(licence.name) for licence in licences}
+    lines += [f"- {licence}" for licence in sorted(known, key=lambda name: (name == "other", name))]
     lines += [*TAGS, "---", ""]
     return "\n".join(lines)
 
@@ -103,11 +95,11 @@ def body(
     recipe: str,
     facts: Mapping[str, str],
     plots: Sequence[str],
-    tables: Mapping[str, Sequence[Mapping[str, object]]],
+    tables: Mapping[str, Measured],
     citations: Mapping[str, str],
 ) -> str:
     """All below the head. `native` holds native rows and revision of each source; `rows` are by split; `tables`
-    are what was measured, by heading; `citations` say what to cite, by source."""
+    are what was measured, by heading, or why it was not; `citations` say what to cite, by source."""
     used = sum(one.kept > 0 for one in sources.values())
     in_all = ", ".join(f"{count:,} in {split}" for split, count in rows.items())
     parts = [
@@ -182,9 +174,11 @@ def _drops(rules: Sequence[str], sources: Mapping[str, Counts]) -> str:
     return "## Pairs dropped by source and rule\n\n" + _table(["source", *(f"`{rule}`" for rule in busy)], lines)
 
 
-def _measured(heading: str, rows: Sequence[Mapping[str, object]]) -> str:
+def _measured(heading: str, rows: Measured) -> str:
     """A table of figures as they come; the first line of a heading is its title, the rest explains."""
     title, _, why = heading.partition("\n")
+    if isinstance(rows, str):
+        return f"## {title}\n\nnot measured: {_cell(rows)}\n"
     if not rows:
         return f"## {title}\n\nnone found\n"
     lines = [[_figure(value) for value in row.values()] for row in rows]
@@ -218,29 +212,26 @@ def _loading(name: str, rows: Mapping[str, int], columns: Sequence[str]) -> str:
 
 
 def _licences(licences: Sequence[Licence]) -> str:
-    ranked = sorted(licences, key=lambda licence: (_strictness(licence.name), licence.name))
+    asked = {one.name: terms(one.name) for one in licences}
+    ranked = sorted(licences, key=lambda one: ([*map(ORDER.index, asked[one.name])], one.name))
     rows = [
-        [_cell(one.name), _terms(one.name), ", ".join(f"`{source}`" for source in one.sources), one.pairs]
+        [
+            _cell(one.name),
+            "; ".join(asked[one.name]),
+            ", ".join(f"`{source}`" for source in one.sources),
+            one.pairs,
+        ]
         for one in ranked
     ]
-    text = "## Licences\n\n" + _table(["licence", "asks for", "sources", "pairs"], rows)
-    if ranked:
-        names = ", ".join(_cell(one.name) for one in ranked if _terms(one.name) == _terms(ranked[0].name))
-        text += f"\nThe strictest terms in this mixture: **{_terms(ranked[0].name)}** ({names}).\n"
-    return text
-
-
-def _strictness(licence: str) -> int:
-    """0 is strictest; words that nobody has sorted here come first, because a person has to read them."""
-    for place, (pattern, _) in enumerate(_TERMS):
-        if re.search(pattern, licence):
-            return place + 1
-    return 0
-
-
-def _terms(licence: str) -> str:
-    place = _strictness(licence)
-    return _TERMS[place - 1][1] if place else _UNKNOWN
+    together = "".join(
+        f"- **{term}**: {', '.join(_cell(one.name) for one in ranked if term in asked[one.name])}\n"
+        for term in ORDER
+        if term in chain(*asked.values())
+    )
+    return (
+        f"## Licences\n\n{_table(['licence', 'asks for', 'sources', 'pairs'], rows)}\n"
+        f"What this mixture asks for altogether, strictest first:\n\n{together}"
+    )
 
 
 def _reproduction(name: str, recipe: str, facts: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from mixtures._card import Licence, body, front_matter
+from mixtures._card import Licence, Measured, body, front_matter
 from mixtures._commit import commit, place, point, point_shelf, workplace, write_synced
 from mixtures._ledger import FILE as LEDGER_FILE
 from mixtures._ledger import write_ledger
@@ -53,18 +53,18 @@ def publish(
     rows: pl.LazyFrame | None = None,
     facts: Mapping[str, str],
     plots: Mapping[str, bytes] | None = None,
-    tables: Mapping[str, Sequence[Mapping[str, object]]] | None = None,
+    tables: Mapping[str, Measured] | None = None,
     citations: Mapping[str, str] | None = None,
 ) -> Published:
     """Write the version of the mixture `name` that `plan` describes and make it the newest.
 
     `groups` has `pair_id, group_id` of all candidates, each pair in one group. `rows` are the plan's where they
     lie in a table: they are read from there, and `plan.rows` is not. `facts` (revisions, table versions, code) go
-    into manifest and card and don't make a new version of equal data. For the card: `plots` are PNG files by name,
-    `tables` what was measured by heading, `citations` what to cite by source. Readers see the version before or
-    this one at any moment, and a run that was killed is completed by the next. Raises `PrefmillError` when the
-    disk is full or the sources no longer hold the plan's pairs, and `PublishConflict` when other runs keep taking
-    the next number.
+    into manifest and card and don't make a new version of equal data. For the card: `plots`
+    are PNG files by name, `tables` what was measured by heading (or why it was not), `citations` what to cite by
+    source. Readers see the version before or this one at any moment, and a run that was killed is completed by the
+    next. Raises `PrefmillError` when the disk is full or the sources no longer hold the plan's pairs, and
+    `PublishConflict` when other runs keep taking the next number.
     """
     rows = plan.rows.lazy() if rows is None else rows
     if not plan.counts.rows:

@@ -29,14 +29,23 @@ OVERLAP = (
     "how many of them are in the mixture."
 )
 
+NO_REWARDS = "no rule of the recipe reads rewards, so no seed model has scored a pair"
+SILENT = "no seed model that is trusted has judged a pair"
+NO_BENCHMARK = "the recipe lists no benchmark"
 
-def tables(store: Store, recipe: Recipe, made: Plan) -> dict[str, list[dict[str, Any]]]:
-    """Rows of figures by heading, as the card shows them."""
+
+def tables(store: Store, recipe: Recipe, made: Plan) -> dict[str, list[dict[str, Any]] | str]:
+    """Rows of figures by heading, as the card shows them, or why there are none."""
     return {
-        LENGTHS: report.lengths(store, recipe, made),
-        LABELS: against_rewards(store, recipe, made),
-        OVERLAP: overlap(store, recipe, made),
+        LENGTHS: report.lengths(store, recipe, made) or "no pair has a text on both sides",
+        LABELS: against_rewards(store, recipe, made) or (SILENT if steps.scored_by(store, recipe) else NO_REWARDS),
+        OVERLAP: overlap(store, recipe, made) if _has_benchmark(store, recipe) else NO_BENCHMARK,
     }
+
+
+def _has_benchmark(store: Store, recipe: Recipe) -> bool:
+    roles = steps.pairs(store, recipe).select("role").unique().collect(engine="streaming")["role"]
+    return "benchmark" in roles
 
 
 def against_rewards(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:

@@ -115,7 +115,7 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
     """Compute one filter's signal for the recipe's pairs, unless its inputs are what they were."""
     table = f"signals/{name}"
     wanted = _apply.reads(name)
-    model = _scored_by(store, recipe) if "rewards" in wanted else []
+    model = scored_by(store, recipe) if "rewards" in wanted else []
     fingerprint = _inputs(store, recipe, _code(name), *model, *(trusts.key(recipe) if model else []))
     known = store.facts(table, recipe.name)
     if known.get("fingerprint") == fingerprint:
@@ -202,13 +202,14 @@ def score(store: Store, recipe: Recipe) -> list[ScoreBooks]:
 def trust(store: Store, recipe: Recipe) -> pl.DataFrame:
     """How far each model that scored the recipe's pairs agrees with their labels, by source and modality; `silent`
     where that is too little for the recipe's `min_trust`. Columns as from `filters._trust.trust`."""
-    found = trusts.measured(store, recipe, training(store, recipe), _scored_by(store, recipe))
+    found = trusts.measured(store, recipe, training(store, recipe), scored_by(store, recipe))
     least = recipe.rewards.min_trust
     silent = pl.lit(False) if least is None else (pl.col("low") < least).fill_null(True)
     return found.with_columns(silent=silent)
 
 
-def _scored_by(store: Store, recipe: Recipe) -> list[str]:
+def scored_by(store: Store, recipe: Recipe) -> list[str]:
+    """The models that have scored the recipe's pairs."""
     return list(notes.read(store, "scored", recipe.name).get("models", []))
 
 
@@ -218,8 +219,7 @@ def candidates(store: Store, recipe: Recipe) -> pl.DataFrame:
     category = [] if recipe.category_ratio is None else ["category"]
     frame = pairs(store, recipe).select(*NARROW, "licence", "role", *category)
     frame = frame.join(signals(store, recipe, "groups"), on="pair_id", how="left")
-    frame = frame.join(order.lazy(), on="source", how="left")
-    return frame.sort("source_order", "source", "pair_id").collect()
+    return frame.join(order.lazy(), on="source", how="left").sort("source_order", "source", "pair_id").collect()
 
 
 def decided(store: Store, recipe: Recipe) -> Plan:

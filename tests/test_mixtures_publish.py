@@ -250,7 +250,8 @@ def test_the_card_counts_rules_names_the_strictest_licence_and_escapes_what_rows
     recipe = recipe_of(tmp_path, "# ``` <b>\n[sources.talk]\n[sources.look]\n[rules.one]\n")
     twins = ("one", lambda left: decisions(left.head(2), "drop", "twin"))
     made = put(store, recipe, twins, facts={"k": "<i>\n# h"}, plots={"lengths": b"png"},
-               tables={"Found\nWhat it is.": [{"a_b": "<u>", "n": 1_000, "x": 0.25, "y": None}], "Else\n": []},
+               tables={"Found\nWhat it is.": [{"a_b": "<u>", "n": 1_000, "x": 0.25, "y": None}], "Else\n": [],
+                       "Third\nWhat it is.": "the recipe lists no <b>"},
                citations={"talk": "[a](b) <em>"})  # fmt: skip
     card = (made.root / "README.md").read_text()
     assert "| `one` | twin | 2 | 0 |" in card
@@ -262,14 +263,14 @@ def test_the_card_counts_rules_names_the_strictest_licence_and_escapes_what_rows
         in card
     )
     assert "## Else\n\nnone found\n" in card
+    assert "## Third\n\nnot measured: the recipe lists no &lt;b&gt;\n" in card
     assert "- `talk`: \\[a\\](b) &lt;em&gt;\n" in card
     assert "## Pairs dropped by source and rule\n\n| source | `one` |\n|---|---|\n| `talk` | 2 |" in card
     assert "\n````toml\n# ``` <b>\n" in card
     assert f"![](versions/{made.folder.name}/plots/lengths.png)" in card
     assert (made.root / "versions" / made.folder.name / "plots" / "lengths.png").read_bytes() == b"png"
-    order = [
-        card.index(name) for name in ("read the source's own words |", "no commercial use |", "keep the notice |")
-    ]
+    asked = ("read the source's own words |", "no commercial use; name the authors |", "keep the notice |")
+    order = [card.index(name) for name in asked]
     assert order == sorted(order)
 
 

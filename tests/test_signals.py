@@ -61,3 +61,14 @@ def test_an_empty_table_whose_mixtures_have_no_type_is_made_anew(store, recipes)
     assert seen["mixture"] == pl.String
     assert "old" not in seen
     assert store.facts("signals/near_images", "of_gone") == {"fingerprint": "x", "rows": "0"}
+
+
+def test_the_card_says_what_was_not_measured_and_why(store, recipes):
+    curated(store, recipes[0])
+    card = (outcomes.published_root(store, recipes[0]) / "README.md").read_text()
+    said = {part.split("\n")[0]: part.split("\n")[2] for part in card.split("## ")[1:]}
+    assert said["Labels against rewards, before the rules and after"] == (
+        "not measured: no rule of the recipe reads rewards, so no seed model has scored a pair"
+    )
+    assert said["Overlap with benchmarks"] == "not measured: the recipe lists no benchmark"
+    assert said["Length bias by source, before the rules and after"].startswith("Share of pairs")
