@@ -60,7 +60,7 @@ def publish(
 
     `groups` has `pair_id, group_id` of all candidates, each pair in one group. `rows` are the plan's where they
     lie in a table: they are read from there, and `plan.rows` is not. `facts` (revisions, table versions, code) go
-    into manifest and card and don't make a new version of equal data. For the card: `plots`
+    into manifest and card and don't make a new version of the same rows, recipe and ledger. For the card: `plots`
     are PNG files by name, `tables` what was measured by heading (or why it was not), `citations` what to cite by
     source. Readers see the version before or this one at any moment, and a run that was killed is completed by the
     next. Raises `PrefmillError` when the disk is full or the sources no longer hold the plan's pairs, and
@@ -85,7 +85,7 @@ def publish(
             card = _card(store, name, recipe, plan, written, counts, facts, more)
             write_synced(finished / "README.md", card.encode())
             _write_manifest(name, recipe, plan, shards, columns, counts, facts, finished)
-            content = _content(name, shards)
+            content = _content(name, shards, recipe.fingerprint, file_hash(finished / LEDGER_FILE))
             place(root, work, finished, content)
             version, changed = commit(root, work, content)
             point(root, work)
@@ -104,8 +104,9 @@ def _rows_by_split(recipe: Recipe, shards: list[Shard]) -> dict[str, int]:
     return {split: count for split, count in rows.items() if count}
 
 
-def _content(name: str, shards: list[Shard]) -> str:
-    lines = [name, *sorted(f"{shard.path} {shard.sha256}" for shard in shards)]
+def _content(name: str, shards: list[Shard], recipe: str, ledger: str) -> str:
+    """The name of a version, which is that of its rows, of its recipe and of its ledger."""
+    lines = [name, recipe, ledger, *sorted(f"{shard.path} {shard.sha256}" for shard in shards)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 

@@ -114,7 +114,8 @@ def published(
 ) -> dg.MaterializeResult:
     """A dataset folder that `datasets.load_dataset` loads: Parquet shards, pictures inside, splits, a card.
 
-    A version is visible wholly or not at all and never rewritten; the same rows give the same version.
+    A version is visible wholly or not at all and never rewritten; the same rows by the same recipe and ledger
+    are the same version.
     """
     with one_line_failures():
         recipe = mixture.load()

@@ -163,6 +163,10 @@ def runs(tmp_path, store, proposed):
     shares = {name: sources.count(name) / len(sources) for name in set(sources)}
     assert shares == pytest.approx(weights, abs=0.02)
     assert outcomes.train(store, proposed)["rows"] == len(sources)
+    alike = replace(proposed, fingerprint="of another text")
+    steps.plan(store, alike)
+    assert outcomes.publish(store, alike).changed
+    assert not outcomes.train(store, alike)["changed"], "the rows are the same"
     (judged,) = outcomes.evaluate(store, proposed)["benchmarks"]
     assert judged["figures"][judged["headline"]][0] > 0.8, "the benchmark that the search trusted"
 

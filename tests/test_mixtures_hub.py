@@ -133,6 +133,17 @@ def test_a_change_by_somebody_else_is_a_conflict(store, tmp_path, hub):
     assert hub.repos["me/sets"] == before
 
 
+def test_another_recipe_of_the_same_rows_replaces_the_card_and_keeps_the_data(store, tmp_path, hub):
+    _hub.send(_hub.prepare(version(store, tmp_path).root, "me/sets"))
+    wider = version(store, tmp_path, text=f"max_copies = 3\n{TEXT_AND_IMAGES}")
+    upload = _hub.prepare(wider.root, "me/sets")
+    does = {step.path: step.action for step in upload.steps}
+    assert {does.pop(path) for path in ("mix/README.md", "mix/manifest.json", "README.md")} == {"replace"}
+    assert set(does.values()) == {"keep"}
+    _hub.send(upload)
+    assert b"max_copies = 3" in hub.repos["me/sets"]["README.md"]
+
+
 def test_a_card_of_another_hand_and_a_wrong_name_are_refused(store, tmp_path, hub):
     made = version(store, tmp_path)
     hub.repos["me/own"] = {"README.md": b"# Mine\n"}

@@ -200,6 +200,22 @@ def test_publishing_the_same_again_changes_nothing(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in first.root.rglob("*") if path.is_file()} == before
 
 
+def test_another_recipe_or_ledger_of_the_same_rows_is_a_version_of_its_own(tmp_path):
+    store, recipe = small_store(tmp_path / "store"), recipe_of(tmp_path, TEXT_AND_IMAGES)
+    judged = [("one", lambda left, value=value: decisions(left.head(3), "keep", value=value)) for value in (1, 2)]
+    first = put(store, recipe, judged[0])
+    wider = recipe_of(tmp_path, f"max_copies = 3\n{TEXT_AND_IMAGES}")
+    second = put(store, wider, judged[0])
+    assert (second.version, second.changed, second.files) == (2, True, first.files)
+    assert "max_copies = 3" in (first.root / "README.md").read_text()
+    third = put(store, wider, judged[1])
+    assert (third.version, third.files) == (3, first.files)
+    assert set(pl.read_parquet(third.folder / "ledger.parquet")["value"]) == {2.0}
+    remarked = recipe_of(tmp_path, f"# a remark\n{wider.text}")
+    assert put(store, remarked, judged[1], facts={"code": "c2"}).changed is False
+    assert put(store, recipe, judged[0]).folder == first.folder
+
+
 def test_a_new_version_stands_beside_the_old_and_going_back_is_a_third(tmp_path):
     store, recipe = small_store(tmp_path / "store"), recipe_of(tmp_path, TEXT_AND_IMAGES)
     first = put(store, recipe)

@@ -63,6 +63,17 @@ def test_the_bucket_gives_the_same_rows_as_the_folder_streamed_or_not(store, tmp
         mixtures.load(done.url, config="texts")
 
 
+def test_another_recipe_of_the_same_rows_reaches_the_bucket(store, tmp_path, bucket):
+    _s3.upload(version(store, tmp_path).root, URL)
+    wider = put(store, recipe_of(tmp_path, f"max_copies = 3\n{TEXT_AND_IMAGES}"), plots={"lengths": b"png"})
+    done = _s3.upload(wider.root, URL)
+    assert (done.version, done.changed) == (2, True)
+    card = bucket[0].get_object(Bucket="native", Key="sets/mix/README.md")["Body"].read().decode()
+    assert "max_copies = 3" in card
+    assert not _s3.upload(wider.root, URL).changed
+    assert len(mixtures.load(done.url, "train")) == wider.rows["train"]
+
+
 def test_the_calls_on_the_card_run_as_they_are_written(store, tmp_path, bucket):
     done = _s3.upload(version(store, tmp_path).root, URL)
     card = bucket[0].get_object(Bucket="native", Key="sets/mix/README.md")["Body"].read().decode()
