@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mixtures._card_places import at_top, for_folder
+from mixtures._views import of_several
 from pairs.errors import PrefmillError, PublishConflict
 from pairs.store import file_hash, sync_folder
 
@@ -37,11 +38,11 @@ def newest(root: str | os.PathLike[str]) -> tuple[int, Path]:
 
 def mixture_at(path: str | os.PathLike[str], config: str | None) -> tuple[Path, str | None]:
     """The folder and the view that `config` means: a view of the mixture at `path`, or a mixture below it."""
-    if config and not (Path(path) / "commits").is_dir():
-        for name in (config, config.removesuffix("-text")):
-            if (Path(path) / name / "commits").is_dir():
-                return Path(path) / name, config if name == config else "text"
-    return Path(path), config
+    names = sorted(commits.parent.name for commits in Path(path).glob("*/commits"))
+    if not names or (Path(path) / "commits").is_dir():
+        return Path(path), config
+    name, view = of_several(str(path), config, names)
+    return Path(path) / name, view
 
 
 def verify(root: str | os.PathLike[str]) -> None:

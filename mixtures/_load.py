@@ -1,34 +1,49 @@
-"""A mixture on S3 as a `datasets` dataset, by the `parquet` builder: `load_dataset` takes no folder on S3."""
+"""A mixture as a `datasets` dataset; on S3 by the `parquet` builder, for `load_dataset` takes no folder there."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mixtures._s3 import mixture_at, published
+from mixtures import _commit, _s3
+from mixtures._views import columns
 from pairs.errors import PrefmillError
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 
 
+def load_folder(
+    path: str | os.PathLike[str], config: str | None, split: str | None, streaming: bool
+) -> Dataset | DatasetDict | IterableDataset | IterableDatasetDict:
+    """The newest version below the folder `path`, all its files hashed."""
+    from datasets import load_dataset
+
+    root, view = _commit.mixture_at(path, config)
+    _commit.verify(root)
+    manifest = json.loads((_commit.newest(root)[1] / "manifest.json").read_bytes())
+    name = "text" if columns(str(root), view, manifest) else manifest["name"]
+    return load_dataset(str(root), name, split=split, streaming=streaming)
+
+
 def load_url(
-    url: str, view: str | None, split: str | None, streaming: bool, options: Mapping[str, Any] | None
+    url: str, config: str | None, split: str | None, streaming: bool, options: Mapping[str, Any] | None
 ) -> Dataset | DatasetDict | IterableDataset | IterableDatasetDict:
     """The newest version at `url`; downloaded files are hashed, streamed ones have their sizes compared only."""
     from datasets import DownloadConfig, DownloadManager, load_dataset_builder
     from datasets import config as settings
     from datasets.utils.info_utils import NonMatchingChecksumError
 
-    if view is not None:
-        url, view = mixture_at(url, view, options)
-    folder, manifest = published(url, options)
+    url, view = _s3.mixture_at(url, config, options)
+    folder, manifest = _s3.published(url, options)
     shards = {name: facts for name, facts in manifest["files"].items() if name.startswith("data/")}
     files: dict[str, list[str]] = {}
     for name in sorted(shards, key=lambda name: (not name.startswith("data/train-"), name)):
         files.setdefault(name.removeprefix("data/").split("-")[0], []).append(f"{folder}/{name}")
     builder = load_dataset_builder(
-        "parquet", data_files=files, columns=_columns(url, view, manifest), storage_options=dict(options or {})
+        "parquet", data_files=files, columns=columns(url, view, manifest), storage_options=dict(options or {})
     )
     if streaming:
         return builder.as_streaming_dataset(split)
@@ -47,12 +62,3 @@ def load_url(
             f"{url}: a shard is not as it was published, publish the mixture again: {str(error).splitlines()[1]}"
         ) from None
     return builder.as_dataset(split)
-
-
-def _columns(url: str, view: str | None, manifest: Mapping[str, Any]) -> list[str] | None:
-    """The columns of a view; None for all. The same names as in the card's `configs`."""
-    if view in (None, manifest["name"]):
-        return None
-    if view != "text" or not any("images" in name for name in manifest["schema"]):
-        raise PrefmillError(f"{url}: no config {view!r}; expected {manifest['name']!r} or 'text'")
-    return [name for name in manifest["schema"] if "images" not in name]

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixtures._card_places import at_url, for_folder
 from mixtures._commit import ATTEMPTS, newest, verify
+from mixtures._views import of_several
 from pairs.errors import PrefmillError, PublishConflict, Unavailable
 from pairs.store import file_hash
 
@@ -157,14 +158,19 @@ def _point(fs: AbstractFileSystem, top: str, url: str) -> None:
         fs.pipe_file(f"{top}/README.md", text)
 
 
+def _below(fs: AbstractFileSystem, shelf: str) -> dict[str, dict[str, str]]:
+    """The newest commits of the mixtures in a folder, by their names."""
+    with contextlib.suppress(FileNotFoundError):
+        held = [one["name"] for one in fs.ls(shelf, detail=True, refresh=True) if one["type"] == "directory"]
+        found = {path.rsplit("/", 1)[-1]: _newest(fs, path)[1] for path in held}
+        return {name: record for name, record in found.items() if record}
+    return {}
+
+
 def _point_shelf(fs: AbstractFileSystem, shelf: str, url: str) -> None:
     """Make the card above the mixtures name the newest version of each; a README of another hand stays."""
     while True:
-        below = [
-            facts["name"] for facts in fs.ls(shelf, detail=True, refresh=True) if facts["type"] == "directory"
-        ]
-        found = {path.rsplit("/", 1)[-1]: _newest(fs, path)[1] for path in below}
-        folders = {name: f"{name}/versions/{record['version']}" for name, record in found.items() if record}
+        folders = {name: f"{name}/versions/{record['version']}" for name, record in _below(fs, shelf).items()}
         cards = {name: fs.cat_file(f"{shelf}/{folder}/README.md").decode() for name, folder in folders.items()}
         text = for_folder(cards, folders, url).encode()
         old = fs.cat_file(f"{shelf}/README.md") if fs.exists(f"{shelf}/README.md") else None
@@ -173,14 +179,14 @@ def _point_shelf(fs: AbstractFileSystem, shelf: str, url: str) -> None:
         fs.pipe_file(f"{shelf}/README.md", text)
 
 
-def mixture_at(url: str, config: str, options: Mapping[str, Any] | None) -> tuple[str, str]:
+def mixture_at(url: str, config: str | None, options: Mapping[str, Any] | None) -> tuple[str, str | None]:
     """The URL and the view that `config` means: a view of the mixture at `url`, or a mixture below it."""
     with opened(url, options) as (fs, top):
-        if not _newest(fs, top)[0]:
-            for name in (config, config.removesuffix("-text")):
-                if _newest(fs, f"{top}/{name}")[0]:
-                    return f"{url.rstrip('/')}/{name}", config if name == config else "text"
-    return url, config
+        names = [] if _newest(fs, top)[0] else sorted(_below(fs, top))
+    if not names:
+        return url, config
+    name, view = of_several(url, config, names)
+    return f"{url.rstrip('/')}/{name}", view
 
 
 def published(url: str, options: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:

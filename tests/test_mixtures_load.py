@@ -20,6 +20,7 @@ from mixtures_made import (
 )
 
 import mixtures
+from pairs.errors import PrefmillError
 from pairs.schema import Pair
 from pairs.store import Store
 
@@ -92,6 +93,28 @@ def test_a_text_mixture_has_no_picture_column_and_no_view(tmp_path):
     assert made.rows == {"train": 60}
     with pytest.raises(ValueError, match="not found"):
         load(made.root, "text")
+
+
+def test_a_config_is_one_that_is_there_and_text_is_the_whole_of_a_text_mixture(tmp_path, published):
+    words = put(Store(tmp_path / "store"), recipe_of(tmp_path, "[sources.talk]", "words"))
+    shelf = words.root.parent
+    for path, config in ((words.root, "text"), (words.root, "words"), (shelf, "words-text"), (shelf, "words")):
+        assert len(mixtures.load(path, "train", config=config)) == 60
+    assert mixtures.load(shelf, "train", config="mix-text").column_names == [
+        name for name in mixtures.load(shelf, "train", config="mix").column_names if name != "images"
+    ]
+    for path, config, says in (
+        (shelf, None, "it holds several mixtures; name one by config: mix, words"),
+        (shelf, "wrds", "no mixture 'wrds'; name one by config: mix, words"),
+        (published.root, "txt", "no config 'txt'; expected 'mix' or 'text'"),
+        (words.root, "mix", "no config 'mix'; expected 'words' or 'text'"),
+        (tmp_path, None, "nothing is published there"),
+        ("hf://datasets/me/sets", "mix", r'`load_dataset\("me/sets", "mix"\)`'),
+        ("hf://datasets/me/sets", None, r'`load_dataset\("me/sets", "<mixture>"\)`'),
+        ("ftp://me/sets", None, "expected a URL like s3://bucket/folder"),
+    ):
+        with pytest.raises(PrefmillError, match=says):
+            mixtures.load(path, config=config)
 
 
 def test_pictures_of_completions_get_columns_of_their_own(tmp_path):

@@ -111,6 +111,12 @@ def test_several_mixtures_are_configs_of_one_folder_here_and_in_the_bucket(store
     for given in (one.root.parent, URL):
         assert ids(mixtures.load(given, "train", config="words")) == ids(mixtures.load(two.root, "train"))
         assert "images" not in mixtures.load(given, "train", config="mix-text").column_names
+        assert len(mixtures.load(given, "train", config="words-text")) == 51
+        for config, says in ((None, "it holds several mixtures"), ("wrds", "no mixture 'wrds'")):
+            with pytest.raises(PrefmillError, match=f"{says}; name one by config: mix, words"):
+                mixtures.load(given, config=config)
+    with pytest.raises(PrefmillError, match="nothing is published there"):
+        mixtures.load(f"{URL}/none")
     calls = re.findall(r"^mixtures.load.*$", (copy / "README.md").read_text(), re.MULTILINE)
     assert [len(eval(call)) for call in calls] == [len(mixtures.load(made.root, "train")) for made in (one, two)]
     assert "](words/README.md): 51 preference pairs" in (copy / "README.md").read_text()
