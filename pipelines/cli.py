@@ -153,21 +153,29 @@ def compare(mixtures: Annotated[list[Path], typer.Argument(help="TOML files of t
 @app.command()
 def explain(
     pair_id: Annotated[
-        str, typer.Argument(help="the pair's id, in the store or as published, or its first digits")
+        str,
+        typer.Argument(
+            help="the pair's id, in the store or as published, or its first digits; or a source's name"
+        ),
     ],
+    row: Annotated[str | None, typer.Argument(help="after a source's name: a native row, as FILE:ROW")] = None,
     mixture: Annotated[str | None, typer.Option(help="only this mixture; default: all that were planned")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print all of it as JSON")] = False,
 ) -> None:
-    """Tell the life of a pair: native row, text, signals, rewards, what every rule did, where it was published."""
+    """Tell the life of a pair: native row, text, signals, rewards, what every rule did, where it was published; or
+    what became of a native row."""
     import json
 
     from pairs.store import Store
     from pipelines import explain as told
     from pipelines.life import life
+    from pipelines.traces import native_row
 
     with _one_line():
-        found = life(Store.default(), pair_id, mixture)
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else told.text(found))
+        store = Store.default()
+        found = native_row(store, pair_id, row) if row else life(store, pair_id, mixture)
+        text = told.row_text if row else told.text
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else text(found))
 
 
 @app.command()

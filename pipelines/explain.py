@@ -15,12 +15,49 @@ _FACTS = ("label_source", "source_margin", "category", "language", "rationale", 
 
 def text(life: Life) -> str:
     """What `prefmill explain` prints: the pair, its sources, its rewards, its fate in each mixture."""
+    if "versions" in life:
+        return terminal.printable("\n".join(_gone(life)))
     lines = [*_pair(life), *_sources(life["sources"]), *_rewards(life["rewards"])]
     for mixture in life["mixtures"]:
         lines += _mixture(mixture)
     if not life["mixtures"]:
         lines += ["", "no mixture has been planned yet"]
     return terminal.printable("\n".join(lines))
+
+
+def row_text(told: Life) -> str:
+    """What `prefmill explain SOURCE FILE:ROW` prints: the pairs of a native row, and what was set aside."""
+    lines = []
+    for split in told["splits"]:
+        lines.append(f"row {told['source_row']} of {told['source']}, split {split['split']}")
+        for pair in split["pairs"]:
+            asked = textwrap.shorten(pair["prompt"][-1]["content"], 60, placeholder=" …")
+            lines.append(f"  pair {pair['pair_id']}  {pair['modality']}, {pair['criterion']}: {asked}")
+        for one in split["aside"]:
+            what = "the whole row" if one["whole_row"] else "part of it"
+            lines.append(f"  {one['kind'].replace('_', ' ')}, {what}: {one['reason']}: {one['detail']}")
+    return terminal.printable("\n".join(lines))
+
+
+def _gone(told: Life) -> Iterator[str]:
+    yield f"pair {told['pair_id']}"
+    yield "  no longer in the store; published versions know it"
+    for side, messages in (told["texts"] or {}).items():
+        yield ""
+        for place, message in enumerate(messages):
+            said = message["content"] if side != "prompt" else f"[{message['role']}] {message['content']}"
+            yield _message("" if place else side, said)
+    for one in told["versions"]:
+        yield f"\nmixture {one['mixture']}, version {one['version']} ({one['folder']})"
+        for row in one["rows"]:
+            where = f"{row['source_row']} of split {row['source_split']}, revision {row['source_revision']}"
+            yield f"  source {row['source']}, native row {where}"
+            copies = f", {row['copies']} copies" if row["copies"] > 1 else ""
+            yield f"  split {row['split']}{copies}, published as {row['pair_id']}\n    data/{row['file']}"
+        for line in one["rules"]:
+            yield f"  {_rule({**line, 'by_sources': []})}, as a pair of {line['source']}"
+        if not one["rows"]:
+            yield "  not in the mixture"
 
 
 def _pair(life: Life) -> Iterator[str]:

@@ -18,10 +18,10 @@ import sources
 from pairs.errors import PrefmillError
 from pairs.store import Store
 from pairs.tables import PAIRS
+from pipelines.traces import gone, starting, the_one
 
 Life = dict[str, Any]
 _ID = re.compile(r"[0-9a-f]{1,32}")
-_SHOWN = 5  # ids that a message names
 # What may differ between two sources that hold the same pair.
 OWN = (
     "source", "source_revision", "source_split", "source_row", "label_source", "source_margin", "chosen_ratings",
@@ -35,11 +35,20 @@ def life(store: Store, given: str, mixture: str | None = None) -> Life:
 
     An id of a published dataset leads to its pair, also where a rule has flipped that. The answer holds what JSON
     can say: `pair_id`, texts and `media`, `sources` (one entry for each that holds the pair), `rewards` by model,
-    and `mixtures`, each with `signals`, and by source the `rules` in their order and the `published` rows.
+    and `mixtures`, each with `signals`, and by source the `rules` in their order and the `published` rows. Of a
+    pair that only published versions still hold it is what `traces.gone` says.
 
     Raises `PrefmillError` when no pair or more than one fits, or when `mixture` has no plan.
     """
-    pair_id = _found(store, given.strip().lower())
+    given = given.strip().lower()
+    pair_id = _found(store, given)
+    if pair_id is None:
+        if left := gone(store, given, mixture):
+            return dict(_sayable(left))
+        raise PrefmillError(
+            f"no pair in {store.root}, nor in what is published there, has an id that begins with {given}; "
+            "`prefmill explain SOURCE FILE:ROW` tells what became of a native row"
+        )
     rows = (
         store.scan("pairs")
         .filter(pl.col("pair_id") == pair_id)
@@ -58,26 +67,12 @@ def life(store: Store, given: str, mixture: str | None = None) -> Life:
     return dict(_sayable(told))
 
 
-def _found(store: Store, given: str) -> str:
-    """The one pair id that begins with `given`."""
+def _found(store: Store, given: str) -> str | None:
+    """The one pair id in the store that begins with `given`; None when there is none."""
     if not _ID.fullmatch(given):
         raise PrefmillError(f"{given!r} is no pair id; expected 32 hex digits, or the first few of them")
-    fits = _ids(store.scan("pairs"), given, "pair_id") or _ids(_flips(store), given, "published_id")
-    if not fits:
-        raise PrefmillError(
-            f"no pair in {store.root} has an id that begins with {given}; native rows that became no pair are in "
-            "the table bad_rows"
-        )
-    if len(fits) > 1:
-        some = ", ".join(fits[:_SHOWN]) + (", …" if len(fits) > _SHOWN else "")
-        raise PrefmillError(f"{len(fits):,} pairs have an id that begins with {given}: {some}; give more digits")
-    return fits[0]
-
-
-def _ids(frame: pl.LazyFrame, start: str, column: str) -> list[str]:
-    """The pair ids of the rows whose `column` begins with `start`, sorted."""
-    fits = frame.filter(pl.col(column).str.starts_with(start)).select("pair_id").unique()
-    return fits.collect(engine="streaming")["pair_id"].sort().to_list()
+    fits = starting(store.scan("pairs"), given) or starting(_flips(store), given, "published_id")
+    return the_one(fits, given) if fits else None
 
 
 def _flips(store: Store) -> pl.LazyFrame:

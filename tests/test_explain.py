@@ -10,12 +10,13 @@ import pytest
 from mixtures_made import candidates, decisions, groups, recipe_of, row, small_store, text_rows, write
 from typer.testing import CliRunner
 
+from mixtures._commit import newest
 from mixtures._plan import plan
 from mixtures._publish import publish
 from pairs.errors import PrefmillError
 from pairs.ids import pair_id
 from pairs.schema import Pair
-from pairs.tables import REWARDS
+from pairs.tables import BAD_ROWS, REWARDS
 from pipelines import steps
 from pipelines.cli import app
 from pipelines.explain import text
@@ -162,6 +163,94 @@ def test_long_and_hostile_texts_are_cut_and_made_harmless(tmp_path):
     assert not set(said) & set("\x1b\u202e")
     assert "… (8,499 more characters; --json has them)" in said
     assert "no mixture has been planned yet" in said
+
+
+def test_a_pair_that_only_published_versions_hold_is_told_from_them(held, tmp_path):
+    store, rows = held
+    first = newest(store.path("published", "mix"))[1]
+    write(store, "talk", text_rows("talk", 3))
+    write(store, "late", text_rows("late", 1))
+    second = curated(store, recipe_of(tmp_path, RULES))
+    told = life(store, rows["pair_id"][4][:12])
+    assert told["pair_id"] == rows["pair_id"][4]
+    assert told["texts"]["chosen"][0]["content"] == "A full answer, 4."
+    (version,) = told["versions"]
+    assert (version["mixture"], version["version"], version["folder"]) == ("mix", 1, str(first))
+    assert [(one["source"], one["source_row"], one["copies"]) for one in version["rows"]] == [
+        ("talk", "a.jsonl:4", 1)
+    ]
+    assert [(line["rule"], line["action"], line["value"]) for line in version["rules"]] == [
+        ("lengths", "weight", 0.5)
+    ]
+    said = text(told)
+    for line in (
+        f"pair {rows['pair_id'][4]}\n  no longer in the store",
+        "  prompt    [user] Question 4 of talk?",
+        f"mixture mix, version 1 ({first})",
+        "source talk, native row a.jsonl:4 of split train, revision r1",
+        "lengths               weight: longer (0.5), as a pair of talk",
+        f"published as {rows['pair_id'][4]}",
+    ):
+        assert line in said, line
+    third = rows.row(3, named=True)
+    after = pair_id(third["prompt_id"], third["rejected_id"], third["chosen_id"], third["criterion"])
+    turned = life(store, after)
+    assert turned == life(store, third["pair_id"])
+    assert turned["versions"][0]["rows"][0]["pair_id"] == after
+    assert second.version == 2
+
+
+def test_a_pair_that_was_dropped_before_it_went_is_known_from_its_ledger(held, tmp_path):
+    store, rows = held
+    drop = ("late", lambda left: decisions(left.filter(pl.col("pair_id") == rows["pair_id"][8]), "drop", "sick"))
+    curated(store, recipe_of(tmp_path, RULES), drop)
+    write(store, "talk", text_rows("talk", 3))
+    told = life(store, rows["pair_id"][8])
+    assert [(one["version"], len(one["rows"]), len(one["rules"])) for one in told["versions"]] == [
+        (2, 0, 1),
+        (1, 1, 0),
+    ]
+    assert told["texts"]["prompt"][0]["content"] == "Question 8 of talk?"
+    said = text(told)
+    assert (
+        said.index("version 2")
+        < said.index("drop: sick, as a pair of talk\n  not in the mixture")
+        < said.index("1 (")
+    )
+    with pytest.raises(
+        PrefmillError, match=r"no pair in .*, nor in what is published there, has an id that begins"
+    ):
+        life(store, rows["pair_id"][8], "other")
+
+
+def test_a_native_row_is_told_by_its_pairs_or_by_why_it_gave_none(held, monkeypatch):
+    store, rows = held
+    asides = [
+        {"source": "talk", "source_split": "train", "source_row": row, "kind": kind, "reason": reason,
+         "detail": "d", "whole_row": whole}
+        for row, kind, reason, whole in (("a.jsonl:70", "broken", "no_chosen", True),
+                                         ("a.jsonl:2", "set_aside", "tie", False))
+    ]  # fmt: skip
+    store.replace("bad_rows", "talk", pa.Table.from_pylist(asides, schema=BAD_ROWS), {})
+    monkeypatch.setenv("PREFMILL_STORE", str(store.root))
+
+    def run(*words):
+        done = CliRunner().invoke(app, ["explain", *words])
+        return done.exit_code, done.output
+
+    assert run("talk", "a.jsonl:70") == (
+        0, "row a.jsonl:70 of talk, split train\n  broken, the whole row: no_chosen: d\n"
+    )  # fmt: skip
+    assert run("talk", "a.jsonl:2")[1] == (
+        f"row a.jsonl:2 of talk, split train\n  pair {rows['pair_id'][2]}  text, overall: Question 2 of talk?\n"
+        "  set aside, part of it: tie: d\n"
+    )
+    (split,) = json.loads(run("talk", "a.jsonl:1", "--json")[1])["splits"]
+    assert ([one["pair_id"] for one in split["pairs"]], split["aside"]) == ([rows["pair_id"][1]], [])
+    code, said = run("talk", "a.jsonl:99")
+    assert (code, said.count("\n")) == (1, 1)
+    assert "has no row 'a.jsonl:99' of source 'talk'; its rows are named like 'a.jsonl:" in said
+    assert "of source 'tall'; it holds the sources: late, look, talk" in run("tall", "a.jsonl:9")[1]
 
 
 def test_the_command_prints_text_or_json_and_one_line_for_what_goes_wrong(held, monkeypatch):
