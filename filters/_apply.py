@@ -23,7 +23,7 @@ def rules() -> dict[str, type[BaseModel]]:
 
 
 def reads(name: str) -> tuple[str, ...]:
-    """What a filter's signal reads: tables, and `read_media` for the bytes of pictures."""
+    """What a filter's signal reads: tables, `read_media` for the bytes of pictures, `order` of the sources."""
     return tuple(inspect.signature(filters.load(name).signal).parameters)
 
 
@@ -36,9 +36,9 @@ def needs(name: str, table: str) -> bool:
 def run_signal(name: str, tables: Mapping[str, Any]) -> pa.Table:
     """The signal of one filter, one row per pair_id, sorted by it, with the columns of its `SIGNAL`.
 
-    `tables` holds at least what the signal needs: tables as lazy frames, and `read_media`, which turns rows of the
-    media table into {media_id: bytes} as `Store.read_media` does. Every column but pair_id is stored as nullable:
-    a missing value in a column that must not miss is `decide`'s to judge.
+    `tables` holds at least what the signal needs: tables as lazy frames, `read_media`, which turns rows of the
+    media table into {media_id: bytes} as `Store.read_media` does, and `order`, the recipe's sources. Every column
+    but pair_id is stored as nullable: a missing value in a column that must not miss is `decide`'s to judge.
     """
     module = filters.load(name)
     wanted = reads(name)

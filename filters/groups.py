@@ -8,14 +8,16 @@ prompt do not count: a dialogue that went another way after the same questions i
 source that it gives one `group` (in `extra`: the tree of a step, the post of a comment) are together as well,
 whatever their prompts say.
 
-A group's id is the least among its prompts' own ids, which are hashes of words and pictures. So a new prompt
-moves no group but the ones that it is near to: it renames a group of k prompts in one case of k + 1, and where
-it joins two groups it renames one of them.
+A group's id is the own id, a hash of words and pictures, of one of its prompts: of those of the source that the
+recipe names first the one with the least. So a new prompt moves no group but the ones that it is near to. In a
+source that comes after those of a group it does not rename that; in the first of them it renames a group of k
+prompts in one case of k + 1; and where it joins two groups it renames one of them.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import polars as pl
 import pyarrow as pa
@@ -33,9 +35,9 @@ SIGNAL = pa.schema(
 _ASKING = ("user", "system")
 
 
-def signal(pairs: pl.LazyFrame, media: pl.LazyFrame) -> pl.LazyFrame:
-    """Reads the pairs four times: their pictures, the groups that sources name, in batches the prompts that are
-    near, then the ids.
+def signal(pairs: pl.LazyFrame, media: pl.LazyFrame, order: Sequence[str] = ()) -> pl.LazyFrame:
+    """Reads the pairs five times: their pictures, the groups that sources name, in batches the prompts that are
+    near, then the sources of those in groups of several, then the ids. `order` is that of the sources.
     """
     # The texts leave the stream before rows are compared: only ids are held in memory.
     prompt = pl.struct("prompt_id", "prompt", "media_ids")
@@ -43,8 +45,23 @@ def signal(pairs: pl.LazyFrame, media: pl.LazyFrame) -> pl.LazyFrame:
     own = pairs.select("pair_id", group_id.alias("group_id")).unique()
     shown = pairs.select(media_id="media_ids").explode("media_id").drop_nulls().unique()
     told = named(pairs.filter(NAMED).select("source", "extra", group_id.alias("group_id")))
-    groups = merged(pl.concat([_near(pairs, looks(media, shown, GROUP_DISTANCE)), told])).lazy()
-    return own.join(groups, on="group_id", how="left").select("pair_id", group_id=pl.coalesce("first", "group_id"))
+    groups = merged(pl.concat([_near(pairs, looks(media, shown, GROUP_DISTANCE)), told]))
+    names = _names(pairs.select("source", group_id.alias("group_id")), groups, order)
+    return own.join(names, on="group_id", how="left").select("pair_id", group_id=pl.coalesce("name", "group_id"))
+
+
+def _names(own: pl.LazyFrame, groups: pl.DataFrame, order: Sequence[str]) -> pl.LazyFrame:
+    """Of `groups` (group_id, first) all own ids with the `name` of their group. `own` has a row (source, group_id)
+    for each pair."""
+    itself = groups.select(group_id="first").unique().with_columns(first="group_id")
+    members = pl.concat([groups.select("group_id", "first"), itself]).lazy()
+    place = pl.col("source").replace_strict(
+        pl.Series(order, dtype=pl.String), pl.arange(len(order), eager=True), default=len(order)
+    )
+    rows = own.with_columns(place=place.cast(pl.Int64)).join(members, on="group_id")
+    once = rows.select("first", "place", "group_id").unique()
+    names = once.group_by("first").agg(name=pl.col("group_id").sort_by("place", "group_id").first())
+    return members.join(names.collect(engine="streaming").lazy(), on="first").select("group_id", "name")
 
 
 def _near(pairs: pl.LazyFrame, alike: pl.DataFrame) -> pl.DataFrame:

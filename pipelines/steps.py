@@ -116,17 +116,17 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
     table = f"signals/{name}"
     wanted = _apply.reads(name)
     model = scored_by(store, recipe) if "rewards" in wanted else []
-    fingerprint = _inputs(store, recipe, _code(name), *model, *(trusts.key(recipe) if model else []))
+    order = list(recipe.sources) if "order" in wanted else []
+    fingerprint = _inputs(store, recipe, _code(name), *model, *(trusts.key(recipe) if model else []), *order)
     known = store.facts(table, recipe.name)
     if known.get("fingerprint") == fingerprint:
         return Signals(int(known["rows"]), changed=False)
-    tables: dict[str, Any] = {"pairs": pairs(store, recipe), "read_media": store.read_media}
+    tables: dict[str, Any] = {"pairs": pairs(store, recipe), "read_media": store.read_media, "order": order}
     if "groups" in wanted:
         tables["groups"] = signals(store, recipe, "groups")
     if "rewards" in wanted:
         tables["rewards"] = store.scan("rewards", model)
-        least = recipe.rewards.min_trust
-        if model and least is not None:
+        if model and (least := recipe.rewards.min_trust) is not None:
             seen = training(store, recipe)
             believed = trusts.measured(store, recipe, seen, model)
             tables["rewards"] = trusted(seen, tables["rewards"], believed, least)

@@ -130,6 +130,20 @@ def test_new_prompts_leave_the_groups_of_others_as_they_are():
     assert after[0] == after[4] == min(group_of(strangers[0]), group_of(f"{strangers[0]} indeed"))
 
 
+def test_a_prompt_of_a_later_source_never_renames_a_group():
+    spelt = [f"{LONG} {word}" for word in ("yes", "no", "maybe so", "or not at all", "ever", "again", "at last")]
+    old, new = pairs(*(("old", prompt, "a", "b") for prompt in spelt[:2])), spelt[2:]
+    before = set(run_signal(old)["group_id"].to_pylist())
+    assert min(map(group_of, spelt)) not in before, "a new prompt's own id is less"
+    twice = pairs(*(("new", prompt, "a", "b") for prompt in [*new, spelt[0]]))
+    for order in (["old", "new"], ["old"]):
+        table = pl.concat([twice, old]).sample(fraction=1, shuffle=True, seed=1)
+        tables = {"pairs": table.lazy(), "media": NONE.lazy(), "order": order}
+        assert set(_apply.run_signal("groups", tables)["group_id"].to_pylist()) == before
+    tables["order"] = ["new", "old"]
+    assert set(_apply.run_signal("groups", tables)["group_id"].to_pylist()) == {min(map(group_of, spelt))}
+
+
 def test_the_order_of_rows_and_the_size_of_batches_change_no_group(monkeypatch):
     spelt = [f"{LONG} {word}" for word in ("yes", "no", "Yes", "maybe so", "or not at all")]
     table = pairs(*(("s", prompt, "a", "b") for prompt in [*spelt, "Who sings?", LONG.upper()]))
