@@ -5,11 +5,16 @@ with a fourth source, and again with 10 percent more rows in every source. Count
 copies that changed, and old rows whose split changed, as shares of the mixture before. "must" is by how many the
 old rows of each source became fewer or more: nothing that treats a source's rows alike could move less. No rule
 runs here: what rules do to old rows is their own affair (docs/mixtures.md).
+
+Those groups are never near each other. So the pairs of `mixtures/real.toml` (below PREFMILL_REAL_DATA) are grouped
+as a curation does: first 90 percent of them, then all, the late tenth in the sources where it lies, or as a source
+of its own that comes first or last. Counted are old rows whose group has another name, and whose split changed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +22,12 @@ from pathlib import Path
 import polars as pl
 
 from bench._measure import keep
+from filters import _apply
 from mixtures._plan import plan
 from mixtures._recipe import load_recipe
+from mixtures._sample import uniform
+from pairs.store import Store
+from pipelines import steps
 from rewards.train import TrainSettings
 
 SIZES = {"first": 50_000, "second": 30_000, "third": 10_000}
@@ -93,7 +102,53 @@ def table() -> tuple[list[str], Sequence[float]]:
     return lines, (still, beyond, splits)
 
 
+def splits_of(store: Store, rows: pl.LazyFrame, order: list[str]) -> dict[tuple[str, str], tuple[str, str]]:
+    """(source, pair_id) -> (name of its group, split) of these pairs, their sources in this order."""
+    media = store.scan("media", order)
+    found = _apply.run_signal("groups", {"pairs": rows, "media": media, "order": order})
+    groups = pl.DataFrame(found).with_columns(
+        u=pl.Series(uniform(17, "split", found["group_id"].to_pylist()), dtype=pl.Float64)
+    )
+    split = pl.when(pl.col("u") < 0.05).then(pl.lit("validation")).when(pl.col("u") < 0.15).then(pl.lit("test"))
+    named = groups.with_columns(split=split.otherwise(pl.lit("train")))
+    joined = rows.select("source", "pair_id").collect().join(named, on="pair_id", how="left")
+    return {(one, pair): (group, split) for one, pair, group, _, split in joined.iter_rows()}
+
+
+def real_table() -> tuple[list[str], dict[str, float]]:
+    """The lines of the real sources, and by where the late tenth lies the share of splits that change."""
+    lines = [f"{'real sources, a late tenth':<50}{'rows':>9}{'renamed':>9}{'split':>9}"]
+    changed = {}
+    with tempfile.TemporaryDirectory() as folder:
+        store, recipe = Store(folder), steps.load_recipe("mixtures/real.toml")
+        for name in recipe.sources:
+            steps.ingest(store, recipe, name)
+        names = list(recipe.sources)
+        rows, old = store.scan("pairs", names), pl.col("pair_id").map_batches(_old, pl.Boolean)
+        apart = rows.with_columns(source=pl.when(old).then("source").otherwise(pl.lit("late")))
+        before = splits_of(store, rows.filter(old), names)
+        cases = {
+            "in its sources": (rows, names),
+            "first": (apart, ["late", *names]),
+            "last": (apart, [*names, "late"]),
+        }
+        for where, (all_rows, order) in cases.items():
+            after = splits_of(store, all_rows, order)
+            shares = [sum(one[at] != after[key][at] for key, one in before.items()) / len(before) for at in (0, 1)]
+            changed[where] = shares[1]
+            lines.append(f"{where:<50}{len(before):>9}{shares[0]:>9.5f}{shares[1]:>9.5f}")
+    return lines, changed
+
+
+def _old(ids: pl.Series) -> pl.Series:
+    return pl.Series(uniform(5, "old", ids) < 0.9)
+
+
 if __name__ == "__main__":
+    os.environ.setdefault("PREFMILL_REAL_DATA", str(Path(__file__).parents[2] / "shared" / "data"))
     lines, (still, beyond, splits) = table()
+    real, changed = real_table()
+    lines += ["", *real]
     shares = f"moved_without_sampling={still:.4f} moved_beyond_need={beyond:.4f} moved_between_splits={splits:.4f}"
+    shares += f" real_last_source={changed['last']:.5f} real_more_rows={changed['in its sources']:.5f}"
     keep("stability", [*lines, f"RESULT {shares}"])
