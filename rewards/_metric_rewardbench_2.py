@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
 from rewards._cells import Cells, Entries, Figures, mean_of
-from rewards._metrics import sides
+from rewards._metrics import noted, numbers, sides
 
 _SUBSETS = ("Factuality", "Precise IF", "Math", "Safety", "Focus")
 # A flawless model can pass 1 by the last term.
@@ -25,12 +26,21 @@ class RewardBench2:
     min(g_ref, g_tied) > d, and of the mean of tanh(min(g_ref, g_tied) / d - 1).
     """
 
-    expected: tuple[str, ...] = (*_SUBSETS, *_TIES)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def unit(self) -> pl.Expr:
+        """Ids are of one subset; `ref:N` and `tied:N` are judged together."""
+        number = noted("group").str.strip_prefix("ref:").str.strip_prefix("tied:")
+        return noted("subset") + " " + pl.when(noted("subset") == "Ties").then(number).otherwise(noted("group"))
+
+    def held(self, rows: pl.DataFrame) -> dict[str, int]:
+        return numbers(rows, noted("subset"), noted("group"))
 
     def entries(self, judged: pl.DataFrame) -> Entries:
         units, cells, values = [], [], []
         ties: dict[str, dict[str, tuple[float, float]]] = {}
-        for facts, chosen, rejected in sides(judged):
+        for facts, chosen, rejected in sides(judged, noted("subset") + " " + noted("group")):
             if facts["subset"] == "Ties":
                 kind, _, number = str(facts["group"]).partition(":")
                 gap, spread = float(chosen.min() - rejected.max()), float(np.ptp(chosen))
@@ -38,13 +48,13 @@ class RewardBench2:
                 continue
             best = max(chosen.max(), rejected.max())
             shared = int((chosen == best).sum() + (rejected == best).sum())
-            units.append(facts["group"])
+            units.append(f"{facts['subset']} {facts['group']}")
             cells.append(facts["subset"])
             values.append(float(chosen[0] == best) / shared)
         for number, kinds in ties.items():
             if {"ref", "tied"} <= kinds.keys():
                 for name, value in _ties(kinds["ref"][0], *kinds["tied"]).items():
-                    units.append(f"ties {number}")
+                    units.append(f"Ties {number}")
                     cells.append(name)
                     values.append(value)
         return Entries.of(units, cells, values)

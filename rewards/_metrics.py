@@ -27,9 +27,18 @@ _DIFFER = f"{_BESIDE}differ"
 
 class Metric(Protocol):
     @property
-    def expected(self) -> tuple[str, ...]:
-        """The cells of the whole benchmark, where they are known: what is missing of them is said."""
+    def sizes(self) -> Mapping[str, int]:
+        """Rows of the whole benchmark in each part that the headline is over, 0 where their number is not known;
+        empty where no part is. What is there is counted by `held`, and what is short of it is said."""
         ...
+
+    @property
+    def unit(self) -> pl.Expr:
+        """What a row of the benchmark is: all its pairs are measured, or none, and are clean or contaminated as
+        one. String."""
+        ...
+
+    def held(self, rows: pl.DataFrame) -> dict[str, int]: ...
 
     def entries(self, judged: pl.DataFrame) -> Entries: ...
 
@@ -39,6 +48,12 @@ class Metric(Protocol):
 def noted(key: str) -> pl.Expr:
     """A native field that the source keeps in `extra`, as text."""
     return pl.col("extra").str.json_path_match(f"$.{key}")
+
+
+def numbers(rows: pl.DataFrame, part: pl.Expr, unit: pl.Expr | None = None) -> dict[str, int]:
+    """How many rows there are of each part, those of one unit counted once."""
+    counted = rows.select(part=part.cast(pl.String), unit=pl.int_range(pl.len()) if unit is None else unit)
+    return dict(counted.drop_nulls().group_by("part").agg(pl.col("unit").n_unique()).sort("part").iter_rows())
 
 
 def right(
@@ -63,10 +78,10 @@ class Pairs:
 
     `sections` names the cells of each section; its figure counts each pair alike, or its cells by `weights`.
     `micro` is the share over all pairs, `macro` the plain mean of sections (of cells, where there are none). `per`
-    is a column by whose values the whole is computed apart and then averaged. `parts` splits cells further: shown
-    beside, in no average. `ties` says what equal rewards of a scalar model count as, `judge_ties` an undecided
-    judge of pairs; rewards are equal within `tie_within`. `without_ties` adds the share among pairs that are no
-    ties.
+    is a column by whose values the whole is computed apart and then averaged, each of `per_size` pairs. `parts`
+    splits cells further: shown beside, in no average. `sizes` are of cells, of all "pairs", or of the values of
+    `per`. `ties` says what equal rewards of a scalar model count as, `judge_ties` an undecided judge of pairs;
+    rewards are equal within `tie_within`. `without_ties` adds the share among pairs that are no ties.
     """
 
     headline: str = "micro"
@@ -80,11 +95,19 @@ class Pairs:
     weights: Mapping[str, float] = field(default_factory=dict)
     parts: pl.Expr | None = None
     per: str | None = None
+    per_size: int = 0
     without_ties: bool = False
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def expected(self) -> tuple[str, ...]:
-        return () if self.per else tuple(cell for cells in self.sections.values() for cell in cells)
+    def unit(self) -> pl.Expr:
+        return pl.col("prompt_id")
+
+    def held(self, rows: pl.DataFrame) -> dict[str, int]:
+        if not self.per:
+            return {"pairs": rows.height, **numbers(rows, self.by)}
+        whole = numbers(rows, pl.col(self.per))
+        return {f"{self.per}s": len(whole), **whole}
 
     def entries(self, judged: pl.DataFrame) -> Entries:
         won = right(judged, self.ties, self.tie_is_right, self.tie_within)
@@ -141,12 +164,18 @@ class Pairs:
 class Groups:
     """Accuracy over pairs (`acc`), and over groups whose pairs are all right (`acc+`), each by category too."""
 
-    expected: tuple[str, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
     ties: Ties = "wrong"
-    group: pl.Expr = field(default_factory=lambda: noted("group"))
+
+    @property
+    def unit(self) -> pl.Expr:
+        return noted("group")
+
+    def held(self, rows: pl.DataFrame) -> dict[str, int]:
+        return numbers(rows, pl.col("category"))
 
     def entries(self, judged: pl.DataFrame) -> Entries:
-        rows = judged.select("category", group=self.group).with_columns(won=pl.Series(right(judged, self.ties)))
+        rows = judged.select("category", group=self.unit).with_columns(won=pl.Series(right(judged, self.ties)))
         whole = rows.group_by("group", "category").agg(pl.col("won").min()).sort("group", "category")
         units = [*rows["group"], *whole["group"]]
         cells = [*rows["category"], *(f"{name} +" for name in whole["category"])]
@@ -158,10 +187,10 @@ class Groups:
         return out | {name: cells.mean(name) for name in cells.names}
 
 
-def sides(judged: pl.DataFrame) -> Iterator[tuple[dict[str, Any], np.ndarray, np.ndarray]]:
-    """Each native row: what its source noted, the rewards of its right and of its wrong answers, each reward as
-    often as its answer stands there."""
-    for _, rows in judged.with_columns(group=noted("group")).group_by("group", maintain_order=True):
+def sides(judged: pl.DataFrame, row: pl.Expr) -> Iterator[tuple[dict[str, Any], np.ndarray, np.ndarray]]:
+    """Each native row, which `row` names: what its source noted, the rewards of its right and of its wrong
+    answers, each reward as often as its answer stands there."""
+    for _, rows in judged.with_columns(row=row).group_by("row", maintain_order=True):
         facts = json.loads(rows["extra"][0]) | {"category": rows["category"][0]}
         found: dict[str, dict[str, tuple[float, int]]] = {"chosen": {}, "rejected": {}}
         for row in rows.iter_rows(named=True):
@@ -181,11 +210,18 @@ class OneOfMany:
     """One right answer among many (RewardMATH): `strict` when it beats all others, `tolerant` when none beats it,
     `mrr` the reciprocal of its rank with equal rewards placed before it."""
 
-    expected: tuple[str, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def unit(self) -> pl.Expr:
+        return noted("group")
+
+    def held(self, rows: pl.DataFrame) -> dict[str, int]:
+        return {"problems": rows.select(self.unit).to_series().n_unique()}
 
     def entries(self, judged: pl.DataFrame) -> Entries:
         units, cells, values = [], [], []
-        for facts, chosen, rejected in sides(judged):
+        for facts, chosen, rejected in sides(judged, self.unit):
             reward = chosen[0]
             above, level = int((rejected > reward).sum()), int((rejected == reward).sum())
             found = {
@@ -209,15 +245,18 @@ class Styles:
     """Three styles of a right answer against three of a wrong one (RM-Bench): per domain a 3 by 3 matrix of shares
     of prompts; normal is its diagonal, hard the cells above it (the plainer one is right), easy those below."""
 
-    domains: tuple[str, ...] = ("chat", "math", "code", "safety")
+    sizes: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(("chat", "math", "code", "safety"), 0))
     ties: Ties = "wrong"
 
     @property
-    def expected(self) -> tuple[str, ...]:
-        return tuple(f"{domain} 0 0" for domain in self.domains)
+    def unit(self) -> pl.Expr:
+        return noted("group")
+
+    def held(self, rows: pl.DataFrame) -> dict[str, int]:
+        return numbers(rows, pl.col("category"), self.unit)
 
     def entries(self, judged: pl.DataFrame) -> Entries:
-        rows = judged.select("category", "extra", group=noted("group")).to_dicts()
+        rows = judged.select("category", "extra", group=self.unit).to_dicts()
         units, cells, values = [], [], []
         for row, won in zip(rows, right(judged, self.ties), strict=True):
             extra = json.loads(row["extra"])
@@ -230,7 +269,7 @@ class Styles:
     def figures(self, cells: Cells) -> Figures:
         levels: dict[str, list[float]] = {"hard": [], "normal": [], "easy": []}
         domains: Figures = {}
-        for domain in self.domains:
+        for domain in self.sizes:
             matrix = np.array([[cells.mean(f"{domain} {i} {j}") for j in range(3)] for i in range(3)])
             upper, lower = matrix[np.triu_indices(3, 1)], matrix[np.tril_indices(3, -1)]
             parts = (upper.mean(), np.diag(matrix).mean(), lower.mean())

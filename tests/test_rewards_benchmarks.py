@@ -56,8 +56,8 @@ def test_rewardbench_is_the_mean_of_sections_with_maths_as_heavy_as_code():
     assert values(found)["Chat"] == round(chat, 9), "equal rewards are wrong"
     assert values(found)["macro"] == round((reasoning + chat) / 2, 9)
     assert found.tied == 1
-    assert len(found.missing) == 23 - 5
-    assert "donotanswer" in found.missing
+    assert len(found.missing) == 23
+    assert {"donotanswer 0 of 136", "math-prm 1 of 447", "alpacaeval-easy 1 of 100"} <= set(found.missing)
 
 
 def test_m_rewardbench_averages_languages_not_rows():
@@ -186,7 +186,9 @@ def test_rm_bench_reads_the_matrix_of_styles():
     found = values(measure("rm_bench", judged(*two)))
     assert found["macro"] == round((found["easy"] + found["normal"] + found["hard"]) / 3, 9)
     assert found["macro"] == round((found["chat"] + found["code"]) / 2, 9)
-    assert measure("rm_bench", judged(*two)).missing == ["math 0 0", "safety 0 0"]
+    assert measure("rm_bench", judged(*two)).missing == [
+        "chat 1 of 129", "math 0 of 529", "code 1 of 228", "safety 0 of 441"
+    ]  # fmt: skip
 
 
 def test_acc_plus_counts_groups_that_are_wholly_right():
@@ -215,7 +217,7 @@ def test_vl_rewardbench_gives_micro_and_macro():
     found = measure("vl_rewardbench", judged(*rows))
     assert found.headline == "micro"
     assert (values(found)["micro"], values(found)["macro"]) == (0.75, 0.5)
-    assert found.missing == ["general"]
+    assert found.missing == ["pairs 8 of 1,247", "no general"]
 
 
 def test_multimodal_rewardbench_gives_its_areas_and_their_halves_and_the_whole_over_rows():
@@ -240,6 +242,84 @@ def test_a_prompt_with_an_unjudged_completion_is_left_out_whole_and_counted():
     assert (found.pairs, found.unjudged, values(found)["Math"]) == (3, 3, 1.0)
     with pytest.raises(PrefmillError, match="no pair that the model can judge, of 3"):
         measure("rewardbench_2", judged(*best_of((None, 1, 1, 0))))
+
+
+def of_judgebench(split, counts):
+    return [
+        (
+            1,
+            0,
+            {"source_split": split, "category": name, "prompt_id": f"{split}{name}{n}", "extra": {"label": "A>B"}},
+        )
+        for name, count in counts.items()
+        for n in range(count)
+    ]
+
+
+JUDGEBENCH = {"mmlu-pro": 154, "livebench-reasoning": 98, "livebench-math": 56, "livecodebench": 42}
+
+
+def test_judgebench_by_gpt_alone_is_whole_and_by_claude_alone_has_no_headline():
+    gpt, claude = of_judgebench("gpt", JUDGEBENCH), of_judgebench("claude", {"livecodebench": 31})
+    assert measure("judgebench", judged(*gpt)).missing == []
+    assert measure("judgebench", judged(*gpt, *claude[:3])).missing == [], "claude's are not in the headline"
+    short = judged(*gpt[:-1], (None, 0, gpt[-1][2]), *claude)
+    assert measure("judgebench", short).missing == ["gpt/livecodebench 41 of 42"]
+    found = measure("judgebench", judged(*claude))
+    assert np.isnan(found.figures["gpt"][0])
+    assert found.missing == [f"gpt/{name} 0 of {size}" for name, size in JUDGEBENCH.items()]
+
+
+def test_too_few_rows_are_named_by_part_in_every_benchmark():
+    def missing(name, *rows, **facts):
+        return measure(name, judged(*rows, **facts)).missing
+
+    solved = {"category": "Algebra", "extra": {"group": 1, "rejected_ids": [1]}}
+    assert missing("rewardmath", (1, 0, solved)) == ["problems 1 of 483"]
+    assert missing("mj_bench", (1, 0, {"category": "mpii"})) == ["pairs 1 of 1,121"]
+    assert missing("mj_bench_alignment", (1, 0, {})) == ["pairs 1 of 724"]
+    area = {"category": "knowledge", "extra": {"part": None}}
+    assert missing("multimodal_rewardbench", (1, 0, area)) == [
+        "pairs 1 of 4,711", "open_generation/correctness_task 0 of 623",
+        "open_generation/preference_task 0 of 654", "knowledge 1 of 630", "reasoning 0 of 1,098", "no safety", "no vqa",
+    ]  # fmt: skip
+    one = {"category": "math-prm", "language": "deu_Latn"}
+    assert missing("m_rewardbench", (1, 0, one)) == ["languages 1 of 23", "deu_Latn 1 of 2,869"]
+    group = {"category": "mcq", "extra": {"group": "a"}}
+    assert missing("mm_rlhf_rewardbench", (1, 0, group))[-1] == "video 0 of 25"
+    two = best_of((2, 1, 0, 0)) + best_of((9, 0), "Ties", "ref:1") + best_of((9, 8, 1), "Ties", "tied:1", right=2)
+    assert missing("rewardbench_2", *two) == [
+        "Factuality 0 of 475", "Precise IF 0 of 160", "Math 1 of 183", "Safety 0 of 450", "Focus 0 of 495",
+        "Ties 2 of 102",
+    ]  # fmt: skip
+    assert missing("llmbar", (1, 0, {"category": "Natural"}))[0] == "Natural 1 of 100"
+    many = [(1, 0, {"category": "Natural"})] * 101 + [(1, 0, {"category": "Adversarial/Manual"})] * 46
+    assert len(missing("llmbar", *many)) == 3
+
+
+def test_rows_that_are_not_judged_are_missing_where_no_size_is_official():
+    assert measure("auto_j", judged((1, 0, {}), (None, 0, {}))).missing == ["pairs 1 of 2"]
+    assert measure("auto_j", judged((1, 0, {}), (1, 0, {}))).missing == []
+    rows = [(1, 0, {"category": "general"})] * 1_250 + [(1, 0, {"category": "reasoning"})]
+    rows += [(1, 0, {"category": "hallucination"}), (None, 0, {"category": "reasoning"})]
+    assert measure("vl_rewardbench", judged(*rows)).missing == ["pairs 1,252 of 1,253", "reasoning 1 of 2"]
+
+
+def test_rows_of_rewardbench_2_are_named_by_subset_and_id():
+    """Two subsets may number their rows alike: as one row of four right answers they would be wrong."""
+    rows = best_of((2, 1, 0, 0), "Math", "1") + best_of((0, 1, 0, 0), "Focus", "1")
+    found = measure("rewardbench_2", judged(*rows))
+    assert (values(found)["Math"], values(found)["Focus"]) == (1.0, 0.0)
+
+
+def test_both_rows_of_a_number_of_ties_are_contaminated_as_one():
+    ref, tied = best_of((9, 0), "Ties", "ref:1"), best_of((9, 8, 1), "Ties", "tied:1", right=2)
+    touched = [(*ref[0][:2], {**ref[0][2], "contaminated": True})]
+    other = best_of((9, 0), "Ties", "ref:2") + best_of((9, 8, 1), "Ties", "tied:2", right=2)
+    found = measure("rewardbench_2", judged(*touched, *tied, *other))
+    assert (found.clean[0], found.contaminated[0]) == (3, 3)
+    lost = measure("rewardbench_2", judged((None, 0, ref[0][2]), *tied, *other))
+    assert (lost.pairs, lost.unjudged) == (3, 3), "alone tied:1 could not be counted"
 
 
 def test_contaminated_prompts_are_counted_apart():
@@ -278,7 +358,7 @@ def judgebench(store, real_data):
 def test_an_always_equal_scorer_gets_what_judgebench_gives_it(judgebench):
     found = measure("judgebench", with_rewards(judgebench, "judgebench", lambda row, side: 1.0))
     assert found.headline == "gpt"
-    assert (found.pairs, found.tied) == (350, 350)
+    assert (found.pairs, found.tied, found.missing) == (350, 350, [])
     assert values(found)["gpt"] == round(157 / 350, 9), "all its answers are B"
 
 
@@ -368,6 +448,7 @@ def test_real_benchmarks_have_the_sizes_their_metrics_expect(store, real_data):
         held = dict(zip(entries.cells, np.bincount(entries.cell).tolist(), strict=True))
         assert counts.items() <= held.items()
         found = measure(name, frame)
+        assert found.missing == {"rm_bench": ["math 0 of 529", "safety 284 of 441"], "llmbar": []}[name]
         assert all(0 <= low <= value <= high <= 1 for value, low, high in found.figures.values() if value == value)
     by_length = with_rewards(store, "rm_bench", lambda row, side: float(len(row[side][0]["content"])))
     levels = values(measure("rm_bench", by_length))
