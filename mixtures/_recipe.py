@@ -52,6 +52,7 @@ class Recipe:
     rules: Mapping[str, BaseModel]
     rewards: RewardsRecipe
     search: SearchRecipe
+    text_model: str | None
     train: BaseModel
 
 
@@ -274,8 +275,8 @@ def _fingerprint(
 ) -> str:
     # Lists of pairs, because the order of sources, rules and splits has a meaning.
     meaning = [
-        # A search changes nothing of the mixture that it starts from.
-        [[key, value] for key, value in top.model_dump(mode="json", exclude={"splits", "search"}).items()],
+        # A search changes nothing of the mixture that it starts from, nor does a model beside the trained one.
+        list(top.model_dump(mode="json", exclude={"splits", "search", "text_model"}).items()),
         list(top.splits.items()),
         [[name, source.model_dump(mode="json")] for name, source in sources.items()],
         [[name, rule.model_dump(mode="json")] for name, rule in rules.items()],

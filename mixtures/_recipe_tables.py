@@ -81,3 +81,4 @@ class Top(_Table):
     licences: Licences = Licences()
     rewards: RewardsRecipe = RewardsRecipe()
     search: SearchRecipe = SearchRecipe()
+    text_model: Annotated[str, Field(min_length=1)] | None = None

@@ -123,6 +123,11 @@ def evaluate(
     text_model: Annotated[
         list[str] | None, typer.Option(help="for prompts without pictures, instead; may be repeated: their mean")
     ] = None,
+    details: Annotated[
+        bool,
+        typer.Option("--details", help="all figures with their intervals, clean and contaminated pairs apart"),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print all of it as JSON")] = False,
 ) -> None:
     """Measure reward models on the held-out split of a mixture, and on its benchmarks by their official rules."""
     from pairs.store import Store
@@ -131,10 +136,8 @@ def evaluate(
 
     with _one_line():
         store, recipe = Store.default(), load_recipe(str(mixture))
-        measured = benchmarks.models(store, recipe, model or [], text_model or [])
-        if not benchmarks.asks_pairs(measured):
-            typer.echo(f"{benchmarks.held_out_text(outcomes.held_out(store, recipe, measured))}\n")
-        typer.echo(benchmarks.text(benchmarks.evaluate(store, recipe, measured)))
+        found = outcomes.measured(store, recipe, benchmarks.models(store, recipe, model or [], text_model or []))
+        typer.echo(benchmarks.as_json(found) if as_json else benchmarks.page(found, details))
 
 
 @app.command()

@@ -125,7 +125,7 @@ def evaluation_plots(found: dict[str, Any]) -> dict[str, bytes]:
         "accuracy": plots.accuracy_bars(list(parts), accuracy, spread, counts),
         "calibration": plots.calibration(found["calibration"], found["calibration_error"]),
     }
-    scores = benchmarks.table(found["benchmarks"])
+    scores = [row for row in benchmarks.table(found["benchmarks"]) if row["value"] is not None]
     if scores:
         drawn["benchmarks"] = plots.benchmark_bars(
             [f"{row['benchmark']}, {row['figure']}" for row in scores],

@@ -139,11 +139,13 @@ def _published(store: Store, recipe: Recipe) -> Path:
 
 def train(store: Store, recipe: Recipe) -> dict[str, Any]:
     """Train on the newest published version, unless this model came from the same rows and settings."""
+    from pipelines import benchmarks
     from rewards.train import train as run
 
     found = newest(store, recipe)
     if found is None:
         raise RecipeError(f"{recipe.name}: nothing published yet; run the job `curate` first")
+    benchmarks.check_text_model(store, recipe)  # now, not when the training is over
     out = store.path("models", recipe.name)
     made_from = {"content": _rows(found[1]), "settings": recipe.train.model_dump(mode="json")}
     known = notes.read(store, "trained", recipe.name)
@@ -168,12 +170,11 @@ def _rows(folder: Path) -> str:
 
 def evaluate(store: Store, recipe: Recipe) -> dict[str, Any]:
     """Judge the held-out split of the published dataset with the trained model (test, else validation), and the
-    recipe's benchmarks by their official rules. Done again when the model, a benchmark, its rule or the code of
-    the measures has changed."""
+    recipe's benchmarks by their official rules; prompts without pictures with the recipe's `text_model`, where it
+    names one. Done again when a model, a benchmark, its rule or the code of the measures has changed."""
     from pipelines import benchmarks
     from rewards import evaluate as measures
     from rewards.benchmarks import rule_key
-    from rewards.load import load_reward_model
 
     trained = notes.read(store, "trained", recipe.name)
     if not trained:
@@ -186,13 +187,30 @@ def evaluate(store: Store, recipe: Recipe) -> dict[str, Any]:
         "rules": {name: rule_key(name) for name in held},
         "code": hashlib.blake2b(inspect.getsource(measures).encode(), digest_size=8).hexdigest(),
     }
+    if recipe.text_model is not None:
+        of_mixture = notes.read(store, "trained", recipe.text_model) if "/" not in recipe.text_model else {}
+        made_from["text_model"] = [recipe.text_model, of_mixture.get("made_from")]
     if known.get("made_from") == made_from:
         return known
-    model = load_reward_model(trained["path"])
+    model = benchmarks.models(store, recipe, [], [])
     facts = {**held_out(store, recipe, model), "path": trained["path"], "made_from": made_from,
              "benchmarks": benchmarks.evaluate(store, recipe, model)}  # fmt: skip
     notes.write(store, "evaluated", recipe.name, facts)
     return facts
+
+
+def measured(store: Store, recipe: Recipe, model: RewardModel) -> dict[str, Any]:
+    """Any model on the held-out split and on the benchmarks of a recipe: `held_out` (None where there is no such
+    split or the model cannot be asked about it, `skipped` saying which) and `benchmarks`."""
+    from pipelines import benchmarks
+
+    held, why = None, "a judge of pairs is asked about benchmarks alone"
+    if not benchmarks.asks_pairs(model):
+        try:
+            held, why = held_out(store, recipe, model), ""
+        except RecipeError as error:
+            why = str(error)
+    return {"held_out": held, "skipped": why, "benchmarks": benchmarks.evaluate(store, recipe, model)}
 
 
 def held_out(store: Store, recipe: Recipe, model: RewardModel) -> dict[str, Any]:

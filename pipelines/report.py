@@ -114,10 +114,11 @@ def _headlines(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The table of benchmarks, narrow enough for the page."""
     rows = []
     for row in benchmarks.table(found["benchmarks"]):
-        low, high, touched = row.pop("from"), row.pop("to"), row.pop("contaminated pairs")
-        seen = f"{row['contaminated']:.3f} of {touched:,} pairs" if touched else ""
+        within, touched = benchmarks.interval(row), row.pop("contaminated pairs")
+        seen = f"{benchmarks.number(row['contaminated'])} of {touched:,} pairs" if touched else ""
         place = {"benchmark": row["benchmark"], "figure": row["figure"], "value": row["value"]}
-        rows.append(place | {"95% interval": f"{low:.3f} to {high:.3f}"} | row | {"contaminated": seen})
+        rest = {name: value for name, value in row.items() if name not in (*place, "from", "to")}
+        rows.append(place | {"95% interval": within} | rest | {"contaminated": seen})
     return rows
 
 

@@ -41,9 +41,13 @@ def test_basereward_holds_the_seven_sets_and_the_benchmarks_it_must_not_contain(
     benchmarks = set(recipe.sources) - set(training(recipe))
     assert benchmarks == {"vl_rewardbench", "mm_rlhf_rewardbench", "rewardbench", "rm_bench"}
     assert next(iter(recipe.rules)) == "contamination"
+    beside = load_recipe(f"mixtures/{recipe.text_model}.toml")
+    assert set(training(beside)) == text, "the text model learns the same four sets, and no picture"
+    assert set(beside.sources) - text == {"rewardbench", "rm_bench"}
+    assert beside.train.backbone == "Qwen/Qwen3-8B"
 
 
-@pytest.mark.parametrize(("name", "code"), [("open", 0), ("demo", 0), ("basereward", 1)])
+@pytest.mark.parametrize(("name", "code"), [("open", 0), ("demo", 0), ("basereward_text", 0), ("basereward", 1)])
 def test_a_mixture_gives_its_run_configuration_or_says_what_has_to_be_prepared(name, code, monkeypatch):
     monkeypatch.delenv("PREFMILL_COCO", raising=False)
     done = CliRunner().invoke(app, ["run-config", f"mixtures/{name}.toml"])

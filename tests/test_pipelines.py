@@ -172,6 +172,10 @@ def test_mixtures_compare_in_a_table_and_a_plot(demo, tmp_path):
         "figure": "vl_rewardbench: micro",
         "demo": None,
         printed: (0.8216,) * 3,
+        "printed in BaseReward's paper, table 7, seven sets": None,
+        "printed in BaseReward's paper, final ensemble": (0.8441,) * 3,
+        "printed in BaseReward's paper, table 7, mean of two": None,
+        "printed in BaseReward's paper, table 7, mean of two, Qwen3-8B for text": None,
     }
     assert set(compare.table(store, [recipe])[0]) == {"figure", "demo"}, (
         "another backbone is not compared with the paper"

@@ -281,7 +281,8 @@ def test_too_few_rows_are_named_by_part_in_every_benchmark():
     area = {"category": "knowledge", "extra": {"part": None}}
     assert missing("multimodal_rewardbench", (1, 0, area)) == [
         "pairs 1 of 4,711", "open_generation/correctness_task 0 of 623",
-        "open_generation/preference_task 0 of 654", "knowledge 1 of 630", "reasoning 0 of 1,098", "no safety", "no vqa",
+        "open_generation/preference_task 0 of 654", "knowledge 1 of 630", "reasoning 0 of 1,098", "no safety",
+        "no vqa",
     ]  # fmt: skip
     one = {"category": "math-prm", "language": "deu_Latn"}
     assert missing("m_rewardbench", (1, 0, one)) == ["languages 1 of 23", "deu_Latn 1 of 2,869"]
