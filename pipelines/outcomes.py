@@ -154,6 +154,7 @@ def train(store: Store, recipe: Recipe) -> dict[str, Any]:
     seen = sys.stderr.isatty()
     done = run(str(published_root(store, recipe)), recipe.name, out, recipe.train, store=store, progress=seen)  # type: ignore[arg-type]
     facts = {"made_from": made_from, "version": found[0], "rows": done.rows, "left_out": done.left_out,
+             "reasons": done.reasons, "scaled": done.scaled,
              "seconds": round(done.seconds, 3), "curve": done.curve, "resumed": done.resumed,
              "apart": done.apart, "path": str(done.path),
              "features": asdict(done.features) if done.features else None}  # fmt: skip

@@ -29,6 +29,8 @@ def reward_model(
         metadata={
             "pairs": done["rows"],
             "left out": done["left_out"],
+            **{f"left out: {reason}": count for reason, count in sorted(done.get("reasons", {}).items())},
+            "pictures scaled to max_pixels": done.get("scaled", 0),
             "seconds": done["seconds"],
             "trained now": done["changed"],
             "resumed from step": done.get("resumed", 0),

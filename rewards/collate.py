@@ -80,16 +80,37 @@ class Encoder:
         counts = map(len, self.tokens(items))
         return np.array([self._length(item, count) for item, count in zip(items, counts, strict=True)])
 
-    def _length(self, item: Item, tokens: int) -> int:
+    def refusals(self, items: Sequence[Item]) -> list[str]:
+        """Why each item cannot be shown to the model whole; empty where it can."""
+        lengths = self.lengths(items).tolist()
+        long = f"longer than max_length ({self.max_length})"
+        return [
+            (long if length > self.max_length else "") if length else self._unshown(item)
+            for item, length in zip(items, lengths, strict=True)
+        ]
+
+    def scaled(self, pictures: Sequence[bytes]) -> int:
+        """How many of some pictures have more than `max_pixels`: the model sees them smaller than they are."""
+        return sum(high * wide > self.max_pixels for high, wide in map(image_size, pictures))
+
+    def _unshown(self, item: Item) -> str:
         pictures = item.images + item.completion_images
         if self.processor is None:
-            return 0 if pictures else tokens
+            return "pictures for a backbone of texts" if pictures else ""
         marks = {self.processor.image_token, getattr(self.processor, "video_token", self.processor.image_token)}
         if any(mark in turn["content"] for mark in marks for turn in [*item.prompt, *item.completion]):
+            return "a text that spells a token of pictures"
+        if any(max(size) > MAX_RATIO * min(size) for size in map(image_size, pictures)):
+            return f"a picture more than {MAX_RATIO} times as long as wide"
+        return ""
+
+    def _length(self, item: Item, tokens: int) -> int:
+        pictures = item.images + item.completion_images
+        if self._unshown(item):
             return 0
+        if self.processor is None:
+            return tokens
         sizes = [image_size(picture) for picture in pictures]
-        if any(max(size) > MAX_RATIO * min(size) for size in sizes):
-            return 0
         image = self.processor.image_processor
         if pictures and not hasattr(image, "merge_size"):  # cannot say a picture's tokens without making them
             return int(self.encode([item])["input_ids"].shape[1])

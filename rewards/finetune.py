@@ -100,7 +100,12 @@ def finetune(
     set_seed(settings.seed)
     model, encoder = _fresh(settings)
     why = apart(model.backbone, settings)
-    shown: Any = Stream(rows, encoder, settings.seed) if settings.streaming else Rows(fitting(rows, encoder))
+    shown: Any
+    if settings.streaming:
+        shown = Stream(rows, encoder, settings.seed)
+    else:
+        kept, fit = fitting(rows, encoder)
+        shown = Rows(kept)
     ids, count = checkpoints.content(columns)
     fits = count if settings.streaming else len(shown)
     if not fits:
@@ -114,10 +119,10 @@ def finetune(
         data_collator=_collator(encoder, scale, settings, args.world_size, None if why else model.backbone),
     )  # fmt: skip
     keep_events(trainer, out)
-    done = _run(trainer, fitting(held, encoder) if held is not None and len(held) else None)
+    done = _run(trainer, fitting(held, encoder)[0] if held is not None and len(held) else None)
     _save(trainer, encoder, work)
-    left_out = shown.left_out if settings.streaming else count - fits
-    return done._replace(left_out=left_out, apart=why), count
+    fit = shown.fit if settings.streaming else fit
+    return done._replace(reasons=fit.refused, scaled=fit.scaled, apart=why), count
 
 
 def no_pair_fits(count: int, settings: TrainSettings) -> PrefmillError:
@@ -143,7 +148,7 @@ def _run(trainer: RewardTrainer, held: Dataset | None) -> Trained:
     begun = checkpoints.newest(Path(trainer.args.output_dir))
     trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     held_out = [float(trainer.evaluate(Rows(held))["eval_loss"])] if held is not None and len(held) else []
-    return Trained(trainer.curve, held_out, 0, start.step)
+    return Trained(trainer.curve, held_out, resumed=start.step)
 
 
 def _fresh(settings: TrainSettings) -> tuple[PrefmillRewardModel, Encoder]:

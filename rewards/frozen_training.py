@@ -27,7 +27,7 @@ from rewards.published import row_batches
 from rewards.score import BATCH
 from rewards.state_rows import SIDES, StatePairs, States, completions, read
 from rewards.train import Trained
-from rewards.training_rows import Collator, scales
+from rewards.training_rows import Collator, fitting, larger, scales
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -82,7 +82,10 @@ def train_frozen(
     states.file.unlink()
     model.save_pretrained(work)
     extractor.encoder.save(work)
-    return done._replace(left_out=len(rows) - pairs.train, apart=why, features=books), len(rows)
+    lost = np.setdiff1d(np.arange(len(rows)), pairs.rows)
+    reasons = fitting(rows.select(lost), extractor.encoder)[1].refused if len(lost) else {}
+    scaled = larger(rows.select(pairs.rows[: pairs.train]), extractor.encoder)
+    return done._replace(reasons=reasons, scaled=scaled, apart=why, features=books), len(rows)
 
 
 def _extractor(settings: TrainSettings) -> BackboneStates:
@@ -198,4 +201,4 @@ def _fit(
     if best.kept:
         model.load_state_dict(best.kept)
     model.fold()
-    return Trained(trainer.curve, best.losses, 0)
+    return Trained(trainer.curve, best.losses)

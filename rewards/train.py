@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -70,7 +71,10 @@ class TrainSettings(pydantic.BaseModel, extra="forbid"):
         False, description="train the head alone, on the backbone's last hidden states, computed once and kept"
     )
     freeze_vision: bool = Field(False, description="leave the vision tower and its projector as they are")
-    streaming: bool = Field(False, description="read rows while training, for mixtures larger than the disk")
+    streaming: bool = Field(
+        False,
+        description="read rows while training: saves the copy of the mixture that `datasets` writes to its cache",
+    )
     save_steps: int | None = Field(
         None, ge=0, description="steps between checkpoints; default: a tenth of the training; 0: none"
     )
@@ -111,7 +115,7 @@ class TrainResult:
 
     path: Path
     rows: int  # trained on
-    left_out: int  # longer than `max_length`, or beyond `max_pairs`
+    left_out: int
     seconds: float
     curve: list[tuple[int, float, float]]
     held_out: list[float]  # validation loss per epoch, where there is a validation split
@@ -120,6 +124,8 @@ class TrainResult:
     features: ScoreBooks | None = (
         None  # of a frozen backbone: completions whose states were kept, computed, too long
     )
+    reasons: dict[str, int] = field(default_factory=dict)  # `left_out` by why
+    scaled: int = 0  # pictures of the pairs trained on that are larger than `max_pixels`
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -131,10 +137,11 @@ class Trained(NamedTuple):
 
     curve: list[tuple[int, float, float]]
     held_out: list[float]
-    left_out: int
     resumed: int = 0
     apart: str = ""
     features: ScoreBooks | None = None
+    reasons: Mapping[str, int] = {}
+    scaled: int = 0
 
 
 def train(
@@ -168,7 +175,7 @@ def train(
         work.mkdir(parents=True)
     try:
         if settings.backbone == EMBEDDED:
-            done, count = Trained(*_train_embedded(rows, held, work, settings, progress)), len(rows)
+            done, count = _train_embedded(rows, held, work, settings, progress), len(rows)
         elif settings.freeze_backbone:
             from pairs.store import Store
             from rewards.frozen_training import train_frozen
@@ -186,9 +193,10 @@ def train(
     finally:
         shutil.rmtree(work, ignore_errors=True)
     seconds = time.perf_counter() - begun
+    left_out = sum(done.reasons.values())
     return TrainResult(
-        out, count - done.left_out, done.left_out, seconds, done.curve, done.held_out, done.resumed, done.apart,
-        done.features,
+        out, count - left_out, left_out, seconds, done.curve, done.held_out, done.resumed, done.apart,
+        done.features, dict(done.reasons), done.scaled,
     )  # fmt: skip
 
 
@@ -253,7 +261,9 @@ def _train_embedded(
         kept = rows.select(np.linspace(0, len(rows) - 1, settings.max_pairs).round().astype(np.int64))
     done = fit(_features(kept, progress), of_held, options)
     EmbeddedModel(done.head, options).save(work)
-    return done.curve, done.held_out, len(rows) - len(kept)
+    beyond = len(rows) - len(kept)
+    reasons = {f"beyond max_pairs ({settings.max_pairs})": beyond} if beyond else {}
+    return Trained(done.curve, done.held_out, reasons=reasons)
 
 
 def _features(rows: Dataset, progress: bool) -> PairRows:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rewards.collate import Encoder
 
 PER_PAIR = ("soft", "weight", "ahead", "lengths")  # of a batch: for the loss, not for the model
+PICTURES = ("images", "chosen_images", "rejected_images")
 _BATCH = 256
 _TABLE = 10_000
 _SHUFFLED = 4_096  # rows in memory that a stream is shuffled in
@@ -54,15 +56,41 @@ def scales(rows: Dataset | IterableDataset) -> Scales:
     return Scales(weights / count if weights else 1.0, margins)
 
 
-def fitting(rows: Dataset, encoder: Encoder) -> Dataset:
-    """The pairs of which both sides can be shown to the model whole."""
-    kept = [_fits(batch, encoder) for batch in row_batches(rows, _BATCH)]
-    return rows.select(np.flatnonzero(np.concatenate(kept)))
+@dataclass
+class Fit:
+    """Of how many pairs one side cannot be shown to the model whole, by why; and how many pictures of the others
+    the model sees scaled down to `max_pixels`."""
+
+    refused: Counter[str] = field(default_factory=Counter)
+    scaled: int = 0
 
 
-def _fits(batch: Sequence[dict[str, Any]], encoder: Encoder) -> np.ndarray:
-    lengths = np.stack([encoder.lengths(side) for side in items(batch)])
-    return ((lengths > 0) & (lengths <= encoder.max_length)).all(axis=0)
+def fitting(rows: Dataset, encoder: Encoder) -> tuple[Dataset, Fit]:
+    """The pairs of which both sides can be shown to the model whole, and what is not shown as it is."""
+    fit = Fit()
+    kept = [_fits(batch, encoder, fit) for batch in row_batches(rows, _BATCH)]
+    return rows.select(np.flatnonzero(np.concatenate(kept))), fit
+
+
+def larger(rows: Dataset, encoder: Encoder) -> int:
+    """How many pictures of some pairs the model sees scaled down to `max_pixels`; reads no other column."""
+    columns = [name for name in PICTURES if name in rows.column_names]
+    if not columns:
+        return 0
+    told = row_batches(rows.select_columns(columns), _BATCH)
+    return sum(encoder.scaled([one["bytes"] for name in columns for one in row[name] or ()])
+               for batch in told for row in batch)  # fmt: skip
+
+
+def _fits(batch: Sequence[dict[str, Any]], encoder: Encoder, fit: Fit | None = None) -> np.ndarray:
+    sides = items(batch)
+    why = [one or other for one, other in zip(*map(encoder.refusals, sides), strict=True)]
+    if fit is not None:
+        fit.refused.update(filter(None, why))
+        for chosen, rejected, reason in zip(*sides, why, strict=True):
+            if not reason:
+                fit.scaled += encoder.scaled(chosen.images + chosen.completion_images + rejected.completion_images)
+    return np.array([not reason for reason in why], bool)
 
 
 class Rows(torch.utils.data.Dataset):
@@ -81,28 +109,27 @@ class Rows(torch.utils.data.Dataset):
 class Stream(torch.utils.data.IterableDataset):
     """Published rows as they are read, epoch after epoch without end, each in another order.
 
-    `left_out` counts the pairs of the first epoch that the model cannot be shown whole.
+    `fit` counts the pairs and pictures of the first epoch that the model cannot be shown as they are.
     """
 
     def __init__(self, rows: IterableDataset, encoder: Encoder, seed: int) -> None:
         self.rows = rows.shuffle(seed=seed, buffer_size=_SHUFFLED)
         self.encoder = encoder
-        self.left_out = 0
+        self.fit = Fit()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         epoch = seen = 0
-        self.left_out = 0
+        self.fit = Fit()
         while True:
             self.rows.set_epoch(epoch)
             for batch in row_batches(self.rows, _BATCH):
-                fits = _fits(batch, self.encoder)
+                fits = _fits(batch, self.encoder, None if epoch else self.fit)
                 seen += int(fits.sum())
-                if not epoch:
-                    self.left_out += int((~fits).sum())
                 yield from (row for row, fit in zip(batch, fits, strict=True) if fit)
             if not seen:
+                count = self.fit.refused.total()
                 raise PrefmillError(
-                    f"none of {self.left_out} pairs fits: raise max_length ({self.encoder.max_length}), "
+                    f"none of {count} pairs fits: raise max_length ({self.encoder.max_length}), "
                     "or train on the config `text` if the backbone sees no pictures"
                 )
             epoch += 1

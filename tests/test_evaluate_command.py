@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import replace
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
@@ -14,6 +15,8 @@ from pairs.errors import RecipeError
 from pairs.store import Store
 from pipelines import benchmarks, compare, notes, outcomes, report, steps
 from pipelines.cli import app
+from pipelines.resources import MixtureFile, StoreResource
+from pipelines.train import reward_model
 
 TRAINING = """
 {keys}
@@ -192,3 +195,16 @@ def test_a_recipe_names_the_model_for_its_texts(native, say):
     both = benchmarks.models(store, routed, [], [])
     assert both.fingerprint != own.fingerprint == benchmarks.models(store, routed, ["plain"], []).fingerprint
     assert notes.read(store, "evaluated", "mine")["model"] == both.fingerprint != before["model"]
+
+
+def test_the_asset_tells_why_pairs_were_left_out(native):
+    file = recipe(native, "mine")
+    file.write_text(file.read_text() + "[train]\nmax_pairs = 20\n")
+    store, mine = trained(native, file)
+    resources = {"store": StoreResource(root=str(store.root)), "mixture": MixtureFile(path=str(file))}
+    result = dg.materialize([reward_model], resources=resources)
+    (made,) = result.asset_materializations_for_node("reward_model")
+    told = {name: value.value for name, value in made.metadata.items()}
+    left_out = steps.split_rows(steps.planned(store, mine))["train"] - 20
+    assert told["left out"] == told["left out: beyond max_pairs (20)"] == left_out > 0
+    assert told["pictures scaled to max_pixels"] == 0

@@ -307,7 +307,7 @@ def test_training_learns_stops_early_and_loads_back(tmp_path):
 def test_more_pairs_than_memory_allows_are_counted_as_left_out(tmp_path):
     folder = publish(tmp_path / "data", toy_rows(50, 1))
     done = train(folder, "demo", tmp_path / "model", TrainSettings(max_pairs=20), progress=False)
-    assert (done.rows, done.left_out) == (20, 30)
+    assert (done.rows, done.left_out, done.reasons) == (20, 30, {"beyond max_pairs (20)": 30})
     json.dumps(done.as_dict())
 
 

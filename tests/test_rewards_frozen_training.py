@@ -186,6 +186,7 @@ def test_pairs_over_the_budget_are_counted(settings, tmp_path):
     short = settings.model_copy(update={"max_length": 80})
     done = train(dataset, "demo", tmp_path / "model", short, progress=False)
     assert (done.rows, done.left_out, done.features.scored, done.features.unscored) == (11, 1, 23, 1)
+    assert done.reasons == {"longer than max_length (80)": 1}
     with pytest.raises(PrefmillError, match="none of 12 pairs fits"):
         train(dataset, "demo", tmp_path / "none", short.model_copy(update={"max_length": 2}), progress=False)
     assert not list(tmp_path.glob(".none*"))

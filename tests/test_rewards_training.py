@@ -50,6 +50,12 @@ def no_sleep(monkeypatch):
     monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)
 
 
+def picture(wide, high):
+    from pairs.media import encode_image
+
+    return encode_image(np.zeros((high, wide, 3), np.uint8))
+
+
 def logsigmoid(values):
     return -np.log1p(np.exp(-values))
 
@@ -92,6 +98,36 @@ def test_a_margin_that_must_be_won_by_pushes_harder():
     margin = torch.tensor([0.5, 0.5], requires_grad=True)
     bradley_terry(margin, ahead=torch.tensor([0.0, 2.0])).backward()
     assert margin.grad[1] < margin.grad[0] < 0
+
+
+@pytest.mark.parametrize("options", [{}, {"streaming": True}, {"freeze_backbone": True}], ids=str)
+def test_pictures_that_are_scaled_and_pairs_left_out_are_counted_by_why(
+    vision_backbone,  # noqa: F811
+    tmp_path,
+    options,
+    no_sleep,
+):
+    """By hand: eight pairs of which six show a picture of 56 by 56 pixels; three more cannot be shown."""
+    told = {"batch_size": 2, "max_length": 200, **options}
+    long = row(20, "which", "it is good " * 200, "it is bad")
+    marked = row(21, "which", "it is good", "it is <|image_pad|> bad")
+    thin = row(22, "which", "it is good", "it is bad", images=[picture(1, 201)])
+    data = publish(tmp_path / "data", [*colour_rows(8), long, marked, thin], images=True)
+    for pixels, scaled in ((28 * 28, 6), (56 * 56, 0)):
+        settings = TrainSettings(backbone=str(vision_backbone), max_pixels=pixels, **told)
+        done = train(data, "demo", tmp_path / f"model{pixels}", settings, progress=False)
+        assert (done.rows, done.left_out, done.scaled) == (8, 3, scaled)
+        assert done.reasons == {
+            "longer than max_length (200)": 1,
+            "a text that spells a token of pictures": 1,
+            "a picture more than 200 times as long as wide": 1,
+        }
+
+
+def test_pairs_with_pictures_are_left_out_of_a_training_on_texts_and_said(settings, tmp_path):
+    data = publish(tmp_path / "data", colour_rows(8), images=True)
+    done = train(data, "demo", tmp_path / "model", settings, progress=False)
+    assert (done.rows, done.reasons) == (2, {"pictures for a backbone of texts": 6})
 
 
 def test_adapters_and_head_learn_and_the_rest_stays(vision_backbone, tmp_path):  # noqa: F811
@@ -142,7 +178,7 @@ def test_a_stream_of_rows_trains_like_a_file_of_them(settings, tmp_path, no_slee
     data = publish(tmp_path / "data", rows)
     told = settings.model_copy(update={"streaming": True, "batch_size": 4, "max_length": 80, "epochs": 3})
     done = train(data, "demo", tmp_path / "model", told, progress=False)
-    assert (done.rows, done.left_out) == (23, 1)
+    assert (done.rows, done.left_out, done.reasons) == (23, 1, {"longer than max_length (80)": 1})
     assert [step for step, _, _ in done.curve] == list(range(1, 19))
     again = train(data, "demo", tmp_path / "again", told, progress=False)
     assert again.curve == done.curve

@@ -270,7 +270,7 @@ def test_pairs_too_long_for_the_backbone_are_counted(text_backbone, tmp_path):
     publish(tmp_path / "data", rows)
     settings = TrainSettings(backbone=str(text_backbone), batch_size=2, max_length=60, learning_rate=1e-3)
     done = train(str(tmp_path / "data"), "demo", tmp_path / "model", settings, progress=False)
-    assert (done.rows, done.left_out) == (6, 1)
+    assert (done.rows, done.left_out, done.reasons) == (6, 1, {"longer than max_length (60)": 1})
     config = json.loads((done.path / "config.json").read_text())
     assert config["model_type"] == "prefmill_reward"
     with pytest.raises(PrefmillError, match="none of 7 pairs"):
