@@ -1,0 +1,91 @@
+"""What a backbone reads, to the letter, by the chat templates that Qwen publishes and TRL carries as they are."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+from test_rewards_transformers import solid, text_backbone, vision_backbone  # noqa: F401
+from transformers import AutoConfig
+
+from pairs.schema import IMAGE_MARK
+from rewards.collate import Encoder
+from rewards.interface import Item
+
+PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
+SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+
+
+def encoder(folder, name):
+    file = files("trl") / "chat_templates" / f"{name}.jinja"
+    if not file.is_file():
+        pytest.skip(f"NO REAL TEMPLATE {name}: pip install 'trl>=1.16'")
+    config = AutoConfig.from_pretrained(folder)
+    made = Encoder.load(str(folder), config, revision=None, max_length=4096, max_pixels=56 * 56)
+    made.tokenizer.chat_template = file.read_text()
+    return made
+
+
+def said(*turns):
+    return [{"role": role, "content": content} for role, content in turns]
+
+
+ANSWER = said(("assistant", "it is red"))
+ENDS = "<|im_start|>assistant\nit is red<|im_end|>\n"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "pictures", "text"),
+    [
+        (said(("user", "which colour")), 0, f"{SYSTEM}<|im_start|>user\nwhich colour<|im_end|>\n{ENDS}"),
+        (said(("user", "which colour")), 1, f"{SYSTEM}<|im_start|>user\n{PICTURE}which colour<|im_end|>\n{ENDS}"),
+        (
+            said(("user", f"{IMAGE_MARK}\nis it as in {IMAGE_MARK}\n?")),
+            2,
+            f"{SYSTEM}<|im_start|>user\n{PICTURE}is it as in {PICTURE}?<|im_end|>\n{ENDS}",
+        ),
+        (
+            said(("system", "be brief\n"), ("user", "  a\n\nb "), ("assistant", "no"), ("user", "c")),
+            0,
+            "<|im_start|>system\nbe brief\n<|im_end|>\n<|im_start|>user\n  a\n\nb <|im_end|>\n"
+            f"<|im_start|>assistant\nno<|im_end|>\n<|im_start|>user\nc<|im_end|>\n{ENDS}",
+        ),
+    ],
+    ids=["text", "one picture", "pictures at their marks", "system and turns"],
+)
+def test_the_template_of_qwen_vl_is_filled_to_the_letter(vision_backbone, prompt, pictures, text):  # noqa: F811
+    """Line ends after a role, around turns and in texts stay; a mark and the line end after it are the picture."""
+    shown = tuple(solid((200, 0, n)) for n in range(pictures))
+    made = encoder(vision_backbone, "qwen2_5_vl")
+    assert made.text(Item("c", prompt, ANSWER, shown)) == text
+    assert made.text(Item("c", prompt, ANSWER, shown)).count("<|image_pad|>") == pictures
+
+
+def test_two_completions_differ_only_after_their_prompt(vision_backbone):  # noqa: F811
+    made = encoder(vision_backbone, "qwen2_5_vl")
+    prompt = said(("user", "which colour"))
+    one, other = (
+        made.text(Item(words, prompt, said(("assistant", words)), (solid((1, 2, 3)),)))
+        for words in ("red", "blue")
+    )
+    start = f"{SYSTEM}<|im_start|>user\n{PICTURE}which colour<|im_end|>\n<|im_start|>assistant\n"
+    assert (one, other) == (f"{start}red<|im_end|>\n", f"{start}blue<|im_end|>\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "begins", "thinks"),
+    [
+        (
+            "qwen2_5",
+            "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n",
+            "",
+        ),
+        ("qwen3", "", "<think>\n\n</think>\n\n"),
+    ],
+)
+def test_the_templates_of_qwen_for_texts_are_filled_to_the_letter(text_backbone, name, begins, thinks):  # noqa: F811
+    made = encoder(text_backbone, name)
+    text = made.text(Item("c", said(("user", "which\ncolour")), ANSWER))
+    assert text == (
+        f"{begins}<|im_start|>user\nwhich\ncolour<|im_end|>\n<|im_start|>assistant\n{thinks}it is red<|im_end|>\n"
+    )
