@@ -99,6 +99,25 @@ def test_openrlhf_gets_lists_of_messages_and_no_pictures(published, tmp_path):
     assert tokenizer.apply_chat_template(one["prompt"] + one["chosen"], tokenize=False).startswith(asked)
 
 
+def test_rows_whose_texts_spell_a_medium_are_left_out_where_the_trainer_would_look_for_it(tmp_path):
+    """LLaMA-Factory and ms-swift count the marks of all messages and stop at a medium that is not there."""
+    store = small_store(tmp_path / "store")
+    texts = [("Which tag?", "Write <image> there.", "No."), ("Which one?", "No.", "It is <audio>, or <video>."),
+             ("What is <video> for?", "For films.", "No."), ("What is <img>?", "As <im>.", "No.")]  # fmt: skip
+    spelt = [Pair(prompt=prompt, chosen=chosen, rejected=rejected) for prompt, chosen, rejected in texts]
+    write(store, "late", [row("late", n, pair) for n, pair in enumerate(spelt)])
+    version = put(store, recipe_of(tmp_path, "[sources.late]\n"))
+    for to in ("llama-factory", "ms-swift"):
+        done = export(version.root, to, tmp_path / to)
+        assert done.left_out == {
+            "its text spells <image>, where no such medium is": 1,
+            "its text spells <audio>, <video>, where no such medium is": 1,
+            "its text spells <video>, where no such medium is": 1,
+        }
+        assert sum(done.rows.values()) == 1
+    assert sum(export(version.root, "openrlhf", tmp_path / "text").rows.values()) == 4, "it looks for none"
+
+
 def test_an_unknown_layout_and_a_full_folder_are_refused(published, tmp_path):
     assert names() == ["llama-factory", "ms-swift", "openrlhf"]
     with pytest.raises(

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from pairs.errors import PrefmillError
 
 Message = dict[str, str]
+_ELSEWHERE = ("<image>", "<video>", "<audio>")  # what other trainers put media in place of, in every message
 
 
 class Row(NamedTuple):
@@ -34,6 +35,10 @@ class Row(NamedTuple):
             return "a completion is not one message"
         if self.drawn:
             return "the completions are pictures"
+        marks = {mark for turn in (*self.chosen, *self.rejected) for mark in _ELSEWHERE if mark in turn["content"]}
+        marks |= {mark for turn in self.prompt for mark in _ELSEWHERE[1:] if mark in turn["content"]}
+        if marks:
+            return f"its text spells {', '.join(sorted(marks))}, where no such medium is"
         return self.chosen[0]["content"], self.rejected[0]["content"]
 
 
