@@ -112,7 +112,7 @@ def models(store: Store, recipe: Recipe, named: Sequence[str], for_text: Sequenc
         raise RecipeError(
             f"{recipe.name}: no trained model yet; run the job `train` first, or name one by --model"
         )
-    model = mean(named or [recipe.name])
+    model = mean(named or [str(store.path("models", recipe.name))])
     return Routed(model, mean(for_text)) if for_text else model
 
 

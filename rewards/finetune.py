@@ -100,12 +100,7 @@ def finetune(
     set_seed(settings.seed)
     model, encoder = _fresh(settings)
     why = apart(model.backbone, settings)
-    shown: Any
-    if settings.streaming:
-        shown = Stream(rows, encoder, settings.seed)
-    else:
-        kept, fit = fitting(rows, encoder)
-        shown = Rows(kept)
+    shown: Any = Stream(rows, encoder, settings.seed) if settings.streaming else Rows(*fitting(rows, encoder))
     ids, count = checkpoints.content(columns)
     fits = count if settings.streaming else len(shown)
     if not fits:
@@ -119,10 +114,9 @@ def finetune(
         data_collator=_collator(encoder, scale, settings, args.world_size, None if why else model.backbone),
     )  # fmt: skip
     keep_events(trainer, out)
-    done = _run(trainer, fitting(held, encoder)[0] if held is not None and len(held) else None)
+    done = _run(trainer, Rows(*fitting(held, encoder)) if held is not None and len(held) else None)
     _save(trainer, encoder, work)
-    fit = shown.fit if settings.streaming else fit
-    return done._replace(reasons=fit.refused, scaled=fit.scaled, apart=why), count
+    return done._replace(reasons=shown.fit.refused, scaled=shown.fit.scaled, apart=why), count
 
 
 def no_pair_fits(count: int, settings: TrainSettings) -> PrefmillError:
@@ -140,14 +134,14 @@ def keep_events(trainer: RewardTrainer, out: Path) -> None:
             callback.logging_dir = str(checkpoints.logs(Path(trainer.args.output_dir), out))
 
 
-def _run(trainer: RewardTrainer, held: Dataset | None) -> Trained:
+def _run(trainer: RewardTrainer, held: Rows | None) -> Trained:
     """Train to the end, from the newest checkpoint if there is one; then the loss on the held-out pairs."""
     trainer.remove_callback(PrinterCallback)  # the curve comes back with the result
     start = _Start()
     trainer.add_callback(start)
     begun = checkpoints.newest(Path(trainer.args.output_dir))
     trainer.train(resume_from_checkpoint=str(begun) if begun else None)
-    held_out = [float(trainer.evaluate(Rows(held))["eval_loss"])] if held is not None and len(held) else []
+    held_out = [float(trainer.evaluate(held)["eval_loss"])] if held is not None and len(held) else []
     return Trained(trainer.curve, held_out, resumed=start.step)
 
 

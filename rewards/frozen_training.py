@@ -6,6 +6,7 @@ with the loss and the Trainer of the whole training, in seconds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from pairs.store import Store
+    from rewards.collate import Encoder
     from rewards.head import RewardHead
     from rewards.train import TrainSettings
 
@@ -82,10 +84,14 @@ def train_frozen(
     states.file.unlink()
     model.save_pretrained(work)
     extractor.encoder.save(work)
-    lost = np.setdiff1d(np.arange(len(rows)), pairs.rows)
-    reasons = fitting(rows.select(lost), extractor.encoder)[1].refused if len(lost) else {}
-    scaled = larger(rows.select(pairs.rows[: pairs.train]), extractor.encoder)
+    reasons, scaled = _unshown(rows, pairs.rows[: pairs.train], extractor.encoder)
     return done._replace(reasons=reasons, scaled=scaled, apart=why, features=books), len(rows)
+
+
+def _unshown(rows: Dataset, kept: np.ndarray, encoder: Encoder) -> tuple[Mapping[str, int], int]:
+    """Why the pairs that are not kept are left out, and how many pictures of those that are kept are scaled."""
+    lost = np.setdiff1d(np.arange(len(rows)), kept)
+    return fitting(rows.select(lost), encoder)[1].refused if len(lost) else {}, larger(rows.select(kept), encoder)
 
 
 def _extractor(settings: TrainSettings) -> BackboneStates:

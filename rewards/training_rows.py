@@ -94,10 +94,11 @@ def _fits(batch: Sequence[dict[str, Any]], encoder: Encoder, fit: Fit | None = N
 
 
 class Rows(torch.utils.data.Dataset):
-    """Published rows one by one, as plain values."""
+    """Published rows one by one, as plain values. `fit` counts what of the published ones is not shown."""
 
-    def __init__(self, rows: Dataset) -> None:
+    def __init__(self, rows: Dataset, fit: Fit) -> None:
         self.rows = rows
+        self.fit = fit
 
     def __len__(self) -> int:
         return len(self.rows)
