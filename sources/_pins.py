@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-import httpx
-
 from pairs.errors import PrefmillError, SourceChanged, Unavailable, shown
 from sources._network import network_faults
 from sources._source import COMMIT, Source
@@ -43,6 +41,8 @@ def _on_hub(repo: str, asked: str | None) -> str:
 
 
 def _on_github(repo: str, asked: str | None) -> str:
+    import httpx  # takes as long as a thousand rows
+
     url = f"{GITHUB}/repos/{repo.removeprefix('github:')}/commits/{quote(asked or 'HEAD')}"
     try:
         answer = httpx.get(

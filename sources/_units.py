@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from fsspec.implementations.local import LocalFileSystem
 
 from sources._members import archive_of
-from sources._root import Root
+
+if TYPE_CHECKING:  # reading processes list no files
+    from sources._root import Root
 
 # A second or two of work: text costs more per byte than pictures do, packed text more still.
 _UNIT_BYTES = {".parquet": 64 << 20, ".gz": 4 << 20, ".zst": 4 << 20}
