@@ -15,7 +15,6 @@ class Hub(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
         self.repos, self.heads, self.commits, self.blobs = {}, {}, [], {}
-        self.url = f"http://127.0.0.1:{self.server_port}"
 
     def move(self, repo):
         """A new head, as a commit of somebody else makes it."""

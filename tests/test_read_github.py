@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import threading
 from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from fsspec.implementations.github import GithubFileSystem
 from hub_server import Answer
+from loopback import serving
 
 from pairs.errors import SourceChanged, Unavailable
 from sources._read import ingest
@@ -61,18 +61,14 @@ class _Repository(Answer):
 def github(monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Repository)
     server.refs, server.asked, server.status = {"HEAD": NEWEST, "work/on it": NEWEST, "v1": PINNED}, [], 200
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr("sources._pins.GITHUB", url)
-    for name in ("url", "content_url"):
-        monkeypatch.setattr(
-            GithubFileSystem, name, getattr(GithubFileSystem, name).replace("https://api.github.com", url)
-        )
-    GithubFileSystem.clear_instance_cache()
-    yield server
-    GithubFileSystem.clear_instance_cache()
-    server.shutdown()
-    server.server_close()
+    with serving(server):
+        monkeypatch.setattr("sources._pins.GITHUB", server.url)
+        for name in ("url", "content_url"):
+            here = getattr(GithubFileSystem, name).replace("https://api.github.com", server.url)
+            monkeypatch.setattr(GithubFileSystem, name, here)
+        GithubFileSystem.clear_instance_cache()
+        yield server
+        GithubFileSystem.clear_instance_cache()
 
 
 def test_without_a_pin_the_newest_commit_is_looked_up_once_and_recorded(store, toy_source, github):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from http.server import ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from hub_server import Answer
+from loopback import serving
 from typer.testing import CliRunner
 
 from pairs.errors import PrefmillError, SourceChanged
@@ -79,18 +79,15 @@ def hub(monkeypatch):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Files)
     server.asked = set()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    template = url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setenv("HF_TOKEN", "hf_mine")
-    HfFileSystem.clear_instance_cache()
-    yield server
-    HfFileSystem.clear_instance_cache()
-    server.shutdown()
-    server.server_close()
+    with serving(server):
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("HF_TOKEN", "hf_mine")
+        HfFileSystem.clear_instance_cache()
+        yield server
+        HfFileSystem.clear_instance_cache()
 
 
 def test_a_pinned_commit_is_read_with_the_token_of_the_environment(store, toy_source, hub):

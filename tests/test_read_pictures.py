@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import http.server
 import json
-import threading
 import zipfile
 from pathlib import Path
 
 import fsspec
 import pytest
+from loopback import serving
 from test_sources_adapters import example
 
 from pairs.errors import PrefmillError, SourceChanged
@@ -111,13 +111,11 @@ class WithoutListings(http.server.SimpleHTTPRequestHandler):
 def test_pictures_come_from_an_archive_on_a_web_server_that_lists_nothing(store, native, tmp_path):
     packed(tmp_path / "train2014.zip")
     handler = functools.partial(WithoutListings, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        at = f"http://127.0.0.1:{server.server_port}"
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
+        at = server.url
         assert ingest(store, "povid", path=native, pictures=f"{at}/train2014.zip").media == 1
         with pytest.raises(PrefmillError, match=r"nothing\.zip"):
             ingest(store, "povid", path=native, pictures=f"{at}/nothing.zip")
-        server.shutdown()
 
 
 def test_what_lies_beside_an_archive_of_pictures_is_not_looked_at(store, native, tmp_path):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from loopback import serving
 
 from pairs.errors import BadRow, SourceChanged
 from pipelines import inspect_sources
@@ -63,12 +63,9 @@ class Answers(BaseHTTPRequestHandler):
 @pytest.fixture
 def web(monkeypatch):
     monkeypatch.setattr(_web, "_WAIT", 0.01)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        server.asked = []
-        server.place = f"127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Answers)) as server:
+        server.asked, server.place = [], server.url.removeprefix("http://")
         yield server
-        server.shutdown()
 
 
 @pytest.fixture
