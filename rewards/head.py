@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,11 +71,32 @@ class HashedHead(nn.Module):
         """[rows], in the precision of the parameters."""
         # A measure never seen in training must not decide alone: four spreads are as far as it counts.
         dense = ((torch.from_numpy(rows.dense).to(self.dense.dtype) - self.centre) / self.scale).clamp(-4, 4)
-        words = functional.embedding_bag(
-            torch.from_numpy(rows.buckets).long(), self.words, torch.from_numpy(rows.starts[:-1]),
-            mode="sum", per_sample_weights=torch.from_numpy(rows.values).to(self.words.dtype),
-        )  # fmt: skip
+        words: Tensor = HashedSums.apply(self.words, rows)
         return functional.silu(words + dense @ self.dense + self.inner_bias) @ self.outer
+
+
+class HashedSums(torch.autograd.Function):
+    """`embedding_bag` of a table `[BUCKETS, hidden]`, with a faster way back: [rows, hidden].
+
+    torch sorts the buckets for the gradient of the table; a transposed sparse product adds the rows as they come,
+    in a third of the time, and always in the same order.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, rows: Features) -> Tensor:
+        ctx.rows, ctx.shape = rows, table.shape
+        return functional.embedding_bag(
+            torch.from_numpy(rows.buckets).long(), table, torch.from_numpy(rows.starts[:-1]),
+            mode="sum", per_sample_weights=torch.from_numpy(rows.values).to(table.dtype),
+        )  # fmt: skip
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        from scipy.sparse import csr_array
+
+        rows: Features = ctx.rows
+        counted = csr_array((rows.values, rows.buckets, rows.starts), shape=(len(rows), ctx.shape[0]))
+        return torch.from_numpy(counted.T @ grads[0].numpy()), None
 
 
 def bradley_terry(

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from pairs.errors import PrefmillError
 from pairs.media import encode_image
@@ -21,11 +22,14 @@ from rewards.embedded import cross_fit
 from rewards.evaluate import evaluate
 from rewards.features import BUCKETS, DENSE_WIDTH, Features, features
 from rewards.fit import HeadSettings
+from rewards.head import HashedSums
 from rewards.interface import Item
 from rewards.load import load_reward_model
 from rewards.pictures import COLOURS, dominant, picture_measures
 from rewards.score import completions, score
 from rewards.train import TrainSettings, train
+
+TEXTS = ("", "one red cat, one blue cat", "one", "a longer answer about a red cat that sat")
 
 
 def solid(colour, noise=0, side=56):
@@ -126,6 +130,21 @@ def margins(store, model):
     found = dict(rewards.iter_rows())
     keys = store.scan("pairs").select("chosen_id", "rejected_id").collect()
     return np.array([found[chosen] - found[rejected] for chosen, rejected in keys.iter_rows()])
+
+
+def test_the_gradient_of_the_table_of_words_is_torchs_own():
+    torch.manual_seed(0)
+    rows = features([Item(str(n), [], [{"role": "assistant", "content": text}]) for n, text in enumerate(TEXTS)])
+    table = torch.randn(BUCKETS, 3, dtype=torch.float64, requires_grad=True)
+    pull = torch.randn(len(rows), 3, dtype=torch.float64)
+    (HashedSums.apply(table, rows) * pull).sum().backward()
+    ours, table.grad = table.grad, None
+    buckets, starts = torch.from_numpy(rows.buckets).long(), torch.from_numpy(rows.starts[:-1])
+    values = torch.from_numpy(rows.values).double()
+    sums = torch.nn.functional.embedding_bag(buckets, table, starts, mode="sum", per_sample_weights=values)
+    (sums * pull).sum().backward()
+    assert ours.count_nonzero() > 10
+    assert torch.allclose(ours, table.grad, rtol=0, atol=1e-12)
 
 
 def test_features_have_one_form_and_do_not_depend_on_their_company():
