@@ -15,7 +15,7 @@ import polars as pl
 
 from filters._calibration import length_share, wilson_low
 from filters._decisions import DECISIONS, decisions
-from filters._strata import bounded_weights, strata
+from filters._strata import bounded_weights, lean_auc, strata
 
 DIFFERENCE = pl.col("chosen") - pl.col("rejected")
 
@@ -33,22 +33,27 @@ class Measure:
 
 
 def matched(part: pl.DataFrame, bins: int, measure: Measure) -> pl.DataFrame:
-    """Drops from the side that weighs more until both weigh alike, in each stratum of the size of the difference.
+    """Drops from the side that holds more pairs until both hold as many, in each stratum of the size of the
+    difference, and undoes what earlier weights make of that: a trainer that honours weights and one that ignores
+    them see the same balance.
 
     `part` has source, pair_id, chosen, rejected, larger, weight and `measure.value`. Where it has `margin`, those
     that seed models hold `_wrong` go first; a keyed hash of the pair_id draws the rest. (By the size of the margin
     the hard but right pairs would go: where the larger side is truly better that costs more than drawing.)
     """
-    rows = _stratified(part.with_columns(wrong=_wrong(part)), bins)
+    rows = _stratified(part.with_columns(wrong=_wrong(part), each=pl.lit(1.0)), bins, "each")
     keys = [hashlib.blake2b(pair_id.encode(), key=measure.key).digest() for pair_id in rows["pair_id"]]
-    upto = pl.col("weight").cum_sum().over("stratum", "larger")
-    surplus = (
-        rows.with_columns(key=pl.Series(keys, dtype=pl.Binary))
-        .sort("wrong", "key", "source")
-        .filter(upto > pl.col("other") + 1e-9)
-    )
+    upto = pl.col("each").cum_sum().over("stratum", "larger")
+    ranked = rows.with_columns(key=pl.Series(keys, dtype=pl.Binary)).sort("wrong", "key", "source")
+    surplus = upto > pl.col("other")
     winner = pl.when("larger").then(pl.lit(measure.larger)).otherwise(pl.lit(measure.smaller))
-    return decisions(surplus, "drop", winner + pl.lit("_wins_surplus"), measure.value)
+    drops = decisions(ranked.filter(surplus), "drop", winner + pl.lit("_wins_surplus"), measure.value)
+    # A side of a stratum weighs what its pairs weighed on average in the whole part.
+    usual = part.select(pl.col("weight").mean()).item()
+    factor = usual / pl.col("weight").mean().over("stratum", "larger")
+    evened = ranked.filter(~surplus).sort("source", "pair_id").with_columns(factor=factor)
+    told = evened.filter((pl.col("factor") - 1).abs() > 1e-9)
+    return pl.concat([drops, decisions(told, "weight", measure.weighed, "factor")])
 
 
 def _wrong(part: pl.DataFrame) -> pl.Series:
@@ -73,7 +78,7 @@ def _wrong(part: pl.DataFrame) -> pl.Series:
 def weighted(part: pl.DataFrame, bins: int, limit: float, measure: Measure) -> pl.DataFrame:
     """The same by weights between 1/limit and limit with mean one; pairs without a difference get theirs too."""
     raw = (pl.col("side") + pl.col("other")) / (2 * pl.col("side"))
-    unequal = _stratified(part, bins).with_columns(raw=raw)
+    unequal = _stratified(part, bins, "weight").with_columns(raw=raw)
     equal = part.filter(DIFFERENCE == 0).with_columns(raw=1.0)
     rows = pl.concat([unequal, equal], how="diagonal")
     weights = bounded_weights(rows["raw"].to_numpy(), limit)
@@ -94,12 +99,14 @@ def balance(
     return pl.concat([DECISIONS.to_frame(), *made])
 
 
-def _stratified(part: pl.DataFrame, bins: int) -> pl.DataFrame:
+def _stratified(part: pl.DataFrame, bins: int, counted: str) -> pl.DataFrame:
+    """The rows with a difference, with stratum and the sums of the column `counted` over their own side of it
+    (`side`) and over the other one."""
     unequal = part.filter(DIFFERENCE != 0)
     gaps = unequal.select(DIFFERENCE.abs()).to_series().to_numpy()
-    side = pl.col("weight").sum().over("stratum", "larger")
+    side = pl.col(counted).sum().over("stratum", "larger")
     return unequal.with_columns(stratum=pl.Series(strata(gaps, bins))).with_columns(
-        side=side, other=pl.col("weight").sum().over("stratum") - side
+        side=side, other=pl.col(counted).sum().over("stratum") - side
     )
 
 
@@ -107,9 +114,7 @@ def lean(frame: pl.DataFrame, by: Sequence[str], share: str) -> pl.DataFrame:
     """What the measure alone says about the labels, per value of the columns `by`, sorted by them.
 
     `frame` has `by`, chosen, rejected and, where pairs count unequally, weight (null = 1). Columns: `by`, pairs,
-    `share` (of the weight where the chosen one has more, equal ones counting half) and auc: show every pair in
-    both orders, once with the chosen one first; `auc` is the probability that a showing with the chosen one first
-    has a larger difference (first less second) than a showing with the chosen one second, draws apart, ties half.
+    `share` (of the weight where the chosen one has more, equal ones counting half) and auc (`lean_auc`).
     """
     weight = pl.col("weight").fill_null(1.0) if "weight" in frame.columns else pl.lit(1.0)
     rows = frame.select(*by, difference=DIFFERENCE, weight=weight).sort(*by, "difference", "weight")
@@ -118,18 +123,9 @@ def lean(frame: pl.DataFrame, by: Sequence[str], share: str) -> pl.DataFrame:
             **dict(zip(by, values, strict=True)),
             "pairs": part.height,
             share: float(np.average((np.sign(part["difference"]) + 1) / 2, weights=part["weight"])),
-            "auc": _auc(part["difference"].to_numpy(), part["weight"].to_numpy()),
+            "auc": lean_auc(part["difference"].to_numpy(), part["weight"].to_numpy()),
         }
         for values, part in rows.group_by(by, maintain_order=True)
     ]
     figures = {"pairs": pl.Int64(), share: pl.Float64(), "auc": pl.Float64()}
     return pl.DataFrame(out, schema={**rows.select(by).schema, **figures})
-
-
-def _auc(differences: np.ndarray, weights: np.ndarray) -> float:
-    order = np.argsort(-differences, kind="stable")
-    mirrored = -differences[order]
-    below = np.concatenate([[0.0], np.cumsum(weights[order])])
-    strictly = below[np.searchsorted(mirrored, differences, side="left")]
-    at_most = below[np.searchsorted(mirrored, differences, side="right")]
-    return float((weights * (strictly + at_most)).sum() / 2 / weights.sum() ** 2)

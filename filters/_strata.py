@@ -44,23 +44,61 @@ def kept_alike(
 
     `gone` bool, `right` (probability that the label is right) and the length `differences` (chosen less rejected)
     are `[pairs]`. Returns which pairs go now, bool, and the weights of those that stay, both `[pairs]`: in every
-    stratum the shorter winners keep at least their old share of the weight. None weighs more than `limit`: where
-    that would not do, the most probable of those that were to go stay.
+    stratum the side that won less often, longer or shorter, keeps at least its old share of the weight, and over
+    all `lean_auc` is no further from one half. None weighs more than `limit`: where that would not do, the most
+    probable of those that were to go stay.
     """
     gone, weights = gone.copy(), np.ones(len(gone))
     stratum = length_strata(differences)
     for number in range(int(stratum.max(initial=-1)) + 1):
-        longer, shorter = (np.flatnonzero((stratum == number) & (sign * differences > 0)) for sign in (1, -1))
-        leaving = shorter[gone[shorter]]
-        spare = int(np.ceil(len(shorter) / limit)) - (len(shorter) - len(leaving))
+        sides = [np.flatnonzero((stratum == number) & (sign * differences > 0)) for sign in (1, -1)]
+        few, many = sorted(sides, key=len)
+        leaving = few[gone[few]]
+        spare = int(np.ceil(len(few) / limit)) - (len(few) - len(leaving))
         if spare > 0:
             gone[leaving[np.argsort(-right[leaving], kind="stable")[:spare]]] = False
-        sides = [side[~gone[side]] for side in (longer, shorter)]
-        if len(sides[0]) * len(shorter) > len(sides[1]) * len(longer):
-            kept_share = (len(sides[0]) + len(sides[1])) / (len(longer) + len(shorter))
-            for before, now in zip((longer, shorter), sides, strict=True):
+        fewer, more = few[~gone[few]], many[~gone[many]]
+        if len(more) * len(few) > len(fewer) * len(many):
+            kept_share = (len(fewer) + len(more)) / (len(few) + len(many))
+            for before, now in ((few, fewer), (many, more)):
                 weights[now] = kept_share * len(before) / len(now)
-    return gone, weights
+    return gone, _no_further(differences, gone, weights, limit)
+
+
+def _no_further(differences: np.ndarray, gone: np.ndarray, weights: np.ndarray, limit: float) -> np.ndarray:
+    """The weights of those that stay, tilted against the larger side as far as it takes: inside a stratum larger
+    differences may go more often than small ones, and then alike shares do not make for an alike AUC."""
+    before = lean_auc(differences, np.ones(len(gone)))
+    side = np.sign(differences) * np.sign(before - 0.5)
+    stays = np.where(gone, 0.0, weights)
+
+    def tilted(by: float) -> np.ndarray:
+        made = stays * np.exp(-by * side)
+        made = np.minimum(made * stays.sum() / max(made.sum(), 1e-300), limit)
+        return np.where(gone, weights, made)
+
+    def further(made: np.ndarray) -> bool:
+        return abs(lean_auc(differences, np.where(gone, 0.0, made)) - 0.5) > abs(before - 0.5) + 1e-9
+
+    if gone.all() or not further(weights):
+        return weights
+    low, high = 0.0, 1.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        low, high = (middle, high) if further(tilted(middle)) else (low, middle)
+    return tilted(high)
+
+
+def lean_auc(differences: np.ndarray, weights: np.ndarray) -> float:
+    """Show every pair in both orders, once with the chosen one first: the probability that a showing with the
+    chosen one first has a larger difference (first less second) than a showing with the chosen one second, draws
+    apart, ties half. `differences` (chosen less rejected) and `weights` are `[pairs]`."""
+    order = np.argsort(-differences, kind="stable")
+    mirrored = -differences[order]
+    below = np.concatenate([[0.0], np.cumsum(weights[order])])
+    strictly = below[np.searchsorted(mirrored, differences, side="left")]
+    at_most = below[np.searchsorted(mirrored, differences, side="right")]
+    return float((weights * (strictly + at_most)).sum() / 2 / weights.sum() ** 2)
 
 
 def bounded_weights(raw: np.ndarray, limit: float) -> np.ndarray:

@@ -244,15 +244,19 @@ def test_a_flipped_pair_counts_with_its_lengths_swapped():
     assert rule(survivors.with_columns(flipped=pl.lit(False)), Rule(bins=1)).height == 10
 
 
-def test_matching_counts_pairs_by_the_weight_that_an_earlier_rule_gave():
+def test_matching_balances_pairs_and_then_their_weights():
     rows, signal = frames([(20, 10)] * 60 + [(10, 20)] * 30)
-    weight = [1.0] * 60 + [2.0] * 30
-    assert decide("length_bias", rows.with_columns(weight=pl.Series(weight)), signal, Rule()).is_empty()
-    half = rows.with_columns(weight=pl.Series([0.5 if value == 1 else None for value in weight]))
-    assert decide("length_bias", half, signal, Rule()).is_empty()
-    made = decide("length_bias", half, signal, Rule(policy="weight"))
-    assert made["value"].to_list() == pytest.approx([1.0] * 90)
+    weighed = rows.with_columns(weight=pl.Series([1.0] * 60 + [2.0] * 30))
+    made = decide("length_bias", weighed, signal, Rule())
+    assert made.filter(action="drop").height == 30, "a trainer that ignores weights sees the balance as well"
+    factors = weighed.join(made.filter(action="weight"), on=["source", "pair_id"])
+    assert made.filter(action="weight")["reason"].unique().to_list() == ["length_balance"]
+    assert factors.height == 60
+    assert (factors["weight"] * factors["value"]).to_numpy() == pytest.approx(4 / 3), "the mean weight of before"
     assert decide("length_bias", rows, signal, Rule()).height == 30
+    half = rows.with_columns(weight=pl.Series([0.5] * 60 + [None] * 30, dtype=pl.Float64))
+    made = decide("length_bias", half, signal, Rule(policy="weight"))
+    assert made["value"].to_list() == pytest.approx([1.0] * 90), "alike already, by weight"
 
 
 def dropped(rows, signal):

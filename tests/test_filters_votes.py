@@ -9,7 +9,7 @@ from filter_frames import row
 from pydantic import ValidationError
 
 from filters._apply import decide, with_signal
-from filters._strata import kept_alike
+from filters._strata import kept_alike, lean_auc
 from filters.reward_disagreement import Rule, report
 from pairs.errors import PrefmillError
 
@@ -96,7 +96,7 @@ def test_lengths_say_no_more_than_before_in_what_is_left():
     assert longer_share(max_weight=1.2) <= share + 0.005
 
 
-def test_no_stratum_loses_all_its_shorter_winners():
+def test_no_stratum_loses_all_winners_of_its_smaller_side():
     differences = np.array([10] * 60 + [-10] * 40)
     gone = differences < 0
     right = np.linspace(0, 0.4, 100)
@@ -104,9 +104,27 @@ def test_no_stratum_loses_all_its_shorter_winners():
     assert np.flatnonzero(~left & gone).tolist() == list(range(90, 100)), "the most probable of them stay"
     assert weights[~left & gone].sum() / weights[~left].sum() == pytest.approx(0.4)
     assert weights.max() <= 4
-    same, ones = kept_alike(-differences, gone, right, 4.0)
-    assert np.array_equal(same, gone), "longer winners may go without amends"
+    turned, same = kept_alike(-differences, gone, right, 4.0)
+    assert np.array_equal(turned, left), "where the longer ones win less often, their winners are kept alike"
+    assert np.array_equal(same, weights)
+    untouched, ones = kept_alike(differences, ~gone & (right < 0.05), right, 4.0)
+    assert np.array_equal(untouched, ~gone & (right < 0.05)), "the larger side may lose pairs without amends"
     assert (ones == 1).all()
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_the_auc_of_length_moves_no_further_from_one_half(turn):
+    chance = np.random.default_rng(4)
+    differences = turn * np.round(chance.normal(40, 150, 1000))
+    right = chance.random(1000)
+    # Large differences go less often than small ones of the same stratum, and more so on the smaller side.
+    gone = (right < 0.5) & ((np.abs(differences) < 120) | (turn * differences < 0))
+    before = lean_auc(differences, np.ones(1000))
+    left, weights = kept_alike(differences, gone, right, 4.0)
+    after = lean_auc(differences, np.where(left, 0.0, weights))
+    assert abs(after - 0.5) <= abs(before - 0.5) + 1e-6
+    assert abs(after - before) < 0.01, "and not past where it was"
+    assert weights[~left].mean() == pytest.approx(1, abs=0.01)
 
 
 def test_a_model_that_contradicts_every_third_label_has_no_vote():
