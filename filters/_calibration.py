@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,6 +56,18 @@ def judge(views: Sequence[np.ndarray], min_pairs: int, min_agreement: float, eve
     margins, temperature, rate = best
     probabilities = label_right(margins, temperature, 0.5 if even else rate)
     return Judgement(agreement, low, temperature, rate, None, probabilities)
+
+
+def as_told(judgement: Judgement, margins: np.ndarray) -> Judgement:
+    """A judgement with the figures that the `margins` `[pairs]` of models give which were not taught the labels:
+    what has learned them agrees with nearly all, the wrong ones as well. As it is without such margins.
+    """
+    if judgement.agreement is None or not len(margins):
+        return judgement
+    agreement, fitted = float((np.sign(margins) + 1).mean() / 2), fit_noise(margins)
+    temperature, rate = (None, None) if fitted is None else fitted
+    low = wilson_low(agreement, len(margins))
+    return replace(judgement, agreement=agreement, agreement_low=low, temperature=temperature, flip_rate=rate)
 
 
 def label_right(margins: np.ndarray, temperature: float, flip_rate: float) -> np.ndarray:

@@ -68,25 +68,26 @@ def kept_alike(
 def _no_further(differences: np.ndarray, gone: np.ndarray, weights: np.ndarray, limit: float) -> np.ndarray:
     """The weights of those that stay, tilted against the larger side as far as it takes: inside a stratum larger
     differences may go more often than small ones, and then alike shares do not make for an alike AUC."""
-    before = lean_auc(differences, np.ones(len(gone)))
-    side = np.sign(differences) * np.sign(before - 0.5)
     stays = np.where(gone, 0.0, weights)
-
-    def tilted(by: float) -> np.ndarray:
-        made = stays * np.exp(-by * side)
-        made = np.minimum(made * stays.sum() / max(made.sum(), 1e-300), limit)
-        return np.where(gone, weights, made)
+    if gone.all():
+        return weights
+    distance = abs(lean_auc(differences, np.ones(len(gone))) - 0.5)
+    lean = np.sign(lean_auc(differences, stays) - 0.5)
 
     def further(made: np.ndarray) -> bool:
-        return abs(lean_auc(differences, np.where(gone, 0.0, made)) - 0.5) > abs(before - 0.5) + 1e-9
+        return bool(lean * (lean_auc(differences, made) - 0.5) > distance + 1e-9)
 
-    if gone.all() or not further(weights):
+    def tilted(by: float) -> np.ndarray:
+        made = stays * np.exp(-by * lean * np.sign(differences))
+        return np.minimum(made * stays.sum() / made.sum(), limit)
+
+    if not further(stays):
         return weights
     low, high = 0.0, 1.0
     for _ in range(20):
         middle = (low + high) / 2
         low, high = (middle, high) if further(tilted(middle)) else (low, middle)
-    return tilted(high)
+    return np.where(gone, weights, tilted(high))
 
 
 def lean_auc(differences: np.ndarray, weights: np.ndarray) -> float:

@@ -8,6 +8,9 @@ import polars as pl
 
 from filters._calibration import wilson_low
 
+# How the names of the two kinds of the embedded model begin: `rewards.dynamics` and `rewards.embedded.cross_fit`.
+TAUGHT, UNSEEN = "dynamics", "cross-fit"
+
 
 def margins(pairs: pl.LazyFrame, rewards: pl.LazyFrame) -> pl.LazyFrame:
     """`pair_id, model, margin` (reward of the chosen less that of the rejected) of each model that gave both
@@ -48,10 +51,27 @@ def votes(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def trusts(each: pl.DataFrame) -> dict[str, float]:
-    """Per model of `votes` the share of labels it agrees with: the lower end of the 95% Wilson interval."""
+    """Per model of `votes` the share of labels it agrees with: the lower end of the 95% Wilson interval.
+
+    A model that was taught these labels agrees with any, random ones as well: its share is 0 unless one of its
+    kind that was not (`UNSEEN`) agrees with more than half of them, chance aside.
+    """
     agreement = (pl.col("margin").sign() + 1).mean() / 2
     found = each.group_by("model").agg(pl.len(), agreement=agreement).sort("model")
-    return {model: wilson_low(share, count) for model, count, share in found.iter_rows()}
+    shares = {model: wilson_low(share, count) for model, count, share in found.iter_rows()}
+    sound = any(share > 0.5 for model, share in shares.items() if model.startswith(UNSEEN))
+    return {model: 0.0 if model.startswith(TAUGHT) and not sound else share for model, share in shares.items()}
+
+
+def mean_votes(each: pl.DataFrame) -> pl.DataFrame:
+    """`pair_id, margin`, sorted: the mean over the models of `votes`."""
+    ordered = each.sort("pair_id", "model")
+    return ordered.group_by("pair_id", maintain_order=True).agg(pl.col("margin").mean())
+
+
+def untaught(each: pl.DataFrame) -> pl.DataFrame:
+    """The votes of models that were not taught the labels they judge."""
+    return each.filter(~pl.col("model").str.starts_with(TAUGHT))
 
 
 def named(beginnings: Sequence[str]) -> pl.Expr:

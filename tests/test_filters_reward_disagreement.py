@@ -108,6 +108,15 @@ def test_a_model_that_scores_everything_alike_has_no_vote():
     assert (made[0]["reward_margin"], made[0]["models"]) == (None, 0)
 
 
+def test_a_model_that_contradicts_a_large_source_may_still_know_a_small_one():
+    table = pairs(*(("a", f"q{n}", "yes", "no") for n in range(400)))
+    margins = dict(zip((f"q{n}" for n in range(400)), np.where(np.arange(400) < 150, 2.0, -2.0), strict=True))
+    rewards, ids = rewards_of(table, m=margins)
+    found = told(table, rewards)
+    assert found[ids["q0"]]["margins"] == [{"model": "m", "margin": 1.0}], "in units of their mean size"
+    assert found[ids["q399"]]["votes_against"] == 1
+
+
 def test_planted_flips_are_found():
     margins, differences, flipped = noisy()
     made = decide("reward_disagreement", *frames(margins, differences), Rule(**CAREFUL))
