@@ -11,14 +11,14 @@ import orjson
 
 ROOT = Path(__file__).parents[1]
 _PAIRED = ("accuracy", "balanced", "within", "correlation")
-_SINGLE = ("auroc", "length_auc", "dropped")
+_SINGLE = ("auroc", "length_auc", "longer", "dropped")
 
 
 @dataclass(frozen=True)
 class Cell:
     """One set, noise and seed. By (trainer, method): `accuracy`, `balanced` over length, the same `within` each
     part of the set (their mean, weighted by pairs), and the `correlation` of reward and length; `auroc` by
-    detector; `length_auc` and `dropped` by method."""
+    detector; by method `length_auc`, the share of pairs where the `longer` one wins, and the share `dropped`."""
 
     name: str
     noise: str
@@ -29,6 +29,7 @@ class Cell:
     correlation: dict[tuple[str, str], float]
     auroc: dict[str, float]
     length_auc: dict[str, float]
+    longer: dict[str, float]
     dropped: dict[str, float]
 
 

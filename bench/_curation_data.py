@@ -22,6 +22,7 @@ from pairs.store import Store
 from rewards.embedded import pair_keys, training_rows
 from rewards.features import TEXT_WIDTH, Features
 from rewards.fit import HeadSettings, PairRows, fit
+from rewards.head import HashedHead
 from sources._read import ingest
 
 REAL_DATA = Path(os.environ.get("PREFMILL_REAL_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
@@ -96,7 +97,7 @@ def planned(name: str) -> tuple[str, ...]:
         return ()
     if name == "M":
         return ("one source",)
-    return NOISES[:-1] if name == "R" else ("none", "uniform 20", "length")
+    return NOISES[:-1] if name == "R" else ("none", "uniform 20", "length", "ambiguous")
 
 
 def home() -> Path:
@@ -203,6 +204,15 @@ def _frozen(rows: Features) -> np.ndarray:
         part = slice(rows.starts[row], rows.starts[row + 1])
         words[row] = rows.values[part] @ matrix[rows.buckets[part]]
     return np.concatenate([rows.dense[:, :TEXT_WIDTH], words], axis=1)
+
+
+@cache
+def independent(folder: Path, name: str) -> HashedHead:
+    """A seed model from elsewhere: taught the labels, as published, of the sets that share no source with one."""
+    others = [other for other in SETS if other != TOGETHER and not set(SETS[other]) & set(SETS[name])]
+    rows = PairRows.joined([read(folder, other).rows for other in others if other != "M"])
+    held = np.random.default_rng(0).random(len(rows)) < 0.1
+    return fit(rows.take(np.flatnonzero(~held)), rows.take(np.flatnonzero(held)), HeadSettings()).head
 
 
 def split(pairs: Pairs, seed: int, most: int = TRAIN, tested: int = TEST) -> tuple[Pairs, Pairs]:

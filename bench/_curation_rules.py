@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,19 @@ FOLDS = 5
 EVERY = 3  # epochs between the heads that the area under the margin averages
 # The default rule's own probabilities, for all pairs.
 ALL = disagreement.Rule(policy="soften", below=1, quantile=1, floor=0, at_equal_length="no")
+
+
+@dataclass(frozen=True)
+class Curated:
+    """Training pairs after a method, `[pairs]` each: `weight`, 0 where dropped, and `soft`, how probably the label
+    is right (0: turned)."""
+
+    weight: np.ndarray
+    soft: np.ndarray
+
+    @staticmethod
+    def weighed(weight: np.ndarray) -> Curated:
+        return Curated(weight, np.ones(len(weight)))
 
 
 def detect(train: Pairs, seed: int) -> Found:
@@ -81,31 +94,35 @@ def survivors(train: Pairs) -> pl.DataFrame:
     return train.table.select(*ids, **facts)
 
 
-def kept(train: Pairs, name: str, rows: pl.DataFrame, params: object) -> np.ndarray:
-    """Weights `[pairs]` after a rule of the project; 0: dropped."""
+def curated(train: Pairs, name: str, rows: pl.DataFrame, params: object) -> Curated:
+    """What a rule of the project makes of the pairs."""
     made = _apply.decide(name, survivors(train), rows, params)  # type: ignore[arg-type]
-    # A soft label stands for a weight here: `probabilities` reads it.
-    factor = pl.when(pl.col("action") == "drop").then(0.0).when(pl.col("action") != "keep").then("value")
-    weights = train.table.select("source", "pair_id").join(
-        made.select("source", "pair_id", factor=factor),
+    action, value = pl.col("action"), pl.col("value")
+    told = train.table.select("source", "pair_id").join(
+        made.select(
+            "source",
+            "pair_id",
+            weight=pl.when(action == "drop").then(0.0).when(action == "weight").then(value),
+            soft=pl.when(action == "flip").then(0.0).when(action == "soften").then(value),
+        ),
         on=["source", "pair_id"],
         how="left",
         maintain_order="left",
     )
-    return weights["factor"].fill_null(1.0).to_numpy()
+    return Curated(told["weight"].fill_null(1.0).to_numpy(), told["soft"].fill_null(1.0).to_numpy())
 
 
 def probabilities(train: Pairs, rows: pl.DataFrame) -> np.ndarray:
     """What the default recipe holds each label's probability to be, `[pairs]`; 1 where it abstains."""
-    return kept(train, "reward_disagreement", rows, ALL)
+    return curated(train, "reward_disagreement", rows, ALL).soft
 
 
-def balanced(train: Pairs, found: Found | None = None, **params: object) -> np.ndarray:
-    """Weights `[pairs]` after the length rule, with the default recipe's two models or without any; 0: dropped."""
+def balanced(train: Pairs, found: Found | None = None, **params: object) -> Curated:
+    """After the length rule, with the default recipe's two models or without any."""
     tables = {"pairs": train.table.lazy(), **({} if found is None else {"rewards": _table(train, found)})}
     made = pl.from_arrow(_apply.run_signal("length_bias", tables))
     assert isinstance(made, pl.DataFrame)
-    return kept(train, "length_bias", made, lengths.Rule.model_validate(params))
+    return curated(train, "length_bias", made, lengths.Rule.model_validate(params))
 
 
 def surplus(train: Pairs, found: Found) -> np.ndarray:
@@ -117,31 +134,36 @@ def surplus(train: Pairs, found: Found) -> np.ndarray:
     return mean - (0 if share is None else share) - 2 * (train.difference > 0)
 
 
-def versions(train: Pairs, flipped: np.ndarray, found: Found, seed: int
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """Weights `[pairs]` by method, 0: dropped. Small-loss and the single detectors are told the true number
-    of flips, which nobody knows; the project's rule and confident learning are not.
+def versions(train: Pairs, flipped: np.ndarray, found: Found, seed: int) -> dict[str, Curated]:
+    """The training pairs by method. Small-loss and the single detectors are told the true number of flips, which
+    nobody knows; the project's rule and confident learning are not.
     """
     margin = {name: first - second for name, (first, second) in found.items()}
-    rows = signal(train, found)
+    rows, count = signal(train, found), int(flipped.sum())
 
-    def without(values: np.ndarray, count: int) -> np.ndarray:
+    def without(values: np.ndarray, count: int) -> Curated:
         left = np.ones(len(train))
         left[np.argsort(values, kind="stable")[:count]] = 0
-        return left
+        return Curated.weighed(left)
 
-    def ruled(**params: object) -> np.ndarray:
-        return kept(train, "reward_disagreement", rows, disagreement.Rule.model_validate(params))
+    def ruled(**params: object) -> Curated:
+        return curated(train, "reward_disagreement", rows, disagreement.Rule.model_validate(params))
 
-    ours, random, count = ruled(), np.ones(len(train)), int(flipped.sum())
-    random[np.random.default_rng(seed).permutation(len(train))[: int((ours == 0).sum())]] = 0
+    ours, whole = ruled(), np.ones(len(train))
+    drawn = np.random.default_rng(seed).permutation(len(train)).astype(float)
     return {
-        "random": random,
-        "oracle": (~flipped).astype(float),
+        "clean": Curated(whole, (~flipped).astype(float)),
+        "nothing": Curated.weighed(whole),
+        "random": without(drawn, int((ours.weight == 0).sum())),
+        "oracle": Curated.weighed((~flipped).astype(float)),
         "ours": ours,
         "any length": ruled(at_equal_length="no"),
         "judged equal": ruled(at_equal_length="judge"),
         "careful": ruled(prior="estimated", at_equal_length="judge", below=0.4, min_agreement=0.55),
+        "flip": ruled(policy="flip"),
+        "soften": ruled(policy="soften"),
+        "weight": ruled(policy="weight"),
+        "keep if agree": ruled(policy="keep_if_agree", gold="cross-fit", others=["dynamics"], min_agreement=0.5),
         "cross-fit": without(margin["cross-fit"], count),
         "dynamics": without(margin["dynamics"], count),
         "small-loss": without(margin["early"], count),

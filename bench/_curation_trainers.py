@@ -15,21 +15,21 @@ _BATCH = 64
 
 
 def train(
-    inputs: np.ndarray, sign: np.ndarray, weight: np.ndarray, held: np.ndarray | None, seed: int, epochs: int
+    inputs: np.ndarray, soft: np.ndarray, weight: np.ndarray, held: np.ndarray | None, seed: int, epochs: int
 ) -> list[Tensor]:
-    """Parameters of one two-layer head per version, for inputs `[2, pairs, width]`, `sign` (1, or -1 where a
-    version turns the label) and `weight` (0: dropped) `[versions, pairs]`. With `held` (bool `[pairs]`) those
-    pairs choose the epoch and are not trained on, and weights decay.
+    """Parameters of one two-layer head per version, for inputs `[2, pairs, width]`, `soft` (1, 0 where a version
+    turns the label, or a soft label) and `weight` (0: dropped) `[versions, pairs]`. With `held` (bool `[pairs]`)
+    those pairs choose the epoch and are not trained on, and weights decay.
     """
     draw = torch.Generator().manual_seed(seed)
-    versions, width = len(sign), inputs.shape[2]
+    versions, width = len(soft), inputs.shape[2]
     first = torch.randn(1, width, _HIDDEN, generator=draw).expand(versions, -1, -1) / width**0.5
     last = torch.randn(1, _HIDDEN, 1, generator=draw).expand(versions, -1, -1) / _HIDDEN**0.5
     heads = [torch.nn.Parameter(part.clone()) for part in (first, last)]
     pace, decay = (3e-3, 0.0) if held is None else (1e-3, 0.3)
     optimizer = torch.optim.AdamW(heads, pace, weight_decay=decay)
-    both, turn, heavy = (
-        torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in (inputs, sign, weight)
+    both, right, heavy = (
+        torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in (inputs, soft, weight)
     )
     learned = np.arange(inputs.shape[1]) if held is None else np.flatnonzero(~held)
     chance, best = np.random.default_rng(seed), torch.full((versions,), float("inf"))
@@ -37,14 +37,14 @@ def train(
     for _ in range(epochs):
         order = torch.from_numpy(chance.permutation(learned))
         for rows in order.split(_BATCH):
-            loss = _losses(heads, both[:, rows], turn[:, rows], heavy[:, rows]).sum()
+            loss = _losses(heads, both[:, rows], right[:, rows], heavy[:, rows]).sum()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
         if held is not None:
             rows = torch.from_numpy(np.flatnonzero(held))
             with torch.no_grad():
-                now = _losses(heads, both[:, rows], turn[:, rows], heavy[:, rows])
+                now = _losses(heads, both[:, rows], right[:, rows], heavy[:, rows])
             for version in torch.nonzero(now < best).flatten():
                 for old, new in zip(kept, heads, strict=True):
                     old[version] = new.detach()[version]
@@ -58,8 +58,10 @@ def _margins(heads: list[Tensor], both: Tensor) -> Tensor:
     return first - second
 
 
-def _losses(heads: list[Tensor], both: Tensor, turn: Tensor, heavy: Tensor) -> Tensor:
-    loss = -functional.logsigmoid(_margins(heads, both) * turn) * heavy
+def _losses(heads: list[Tensor], both: Tensor, right: Tensor, heavy: Tensor) -> Tensor:
+    margins = _margins(heads, both)
+    # -right log sigmoid(margin) - (1 - right) log sigmoid(-margin)
+    loss = ((1 - right) * margins - functional.logsigmoid(margins)) * heavy
     return loss.sum(dim=1) / heavy.sum(dim=1).clamp(min=1)
 
 
