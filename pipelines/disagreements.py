@@ -6,15 +6,25 @@ from typing import Any
 
 import polars as pl
 
+import filters
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from pairs.store import Store
-from pipelines import notes, steps
+from pipelines import notes, steps, survivors
 
 RULE = "reward_disagreement"
 SHOWN = 20
 _CUT = 400
 _KEY = ["source", "pair_id"]
+
+
+def books(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
+    """A row per source, criterion and modality of the pairs that the rule was given: how far the reward models may
+    be trusted there, and why the rule abstains where it does. None without the rule."""
+    if RULE not in made.rules:
+        return []
+    given = survivors.given_to(store, recipe, made, RULE)
+    return list(filters.load(RULE).report(given, recipe.rules[RULE]).to_dicts())
 
 
 def dropped(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:

@@ -77,7 +77,7 @@ def _context(store: Store, recipe: Recipe, made: Plan, found: Mapping[str, Any])
         "asides": asides.sort("source", "kind", "reason").collect().to_dicts(),
         "drops": looks.drops(made),
         "lengths": lengths(store, recipe, made),
-        "disagreement": disagreement(store, recipe),
+        "disagreement": disagreements.books(store, recipe, made),
         "disagreed": disagreements.dropped(store, recipe, made) if disagreements.RULE in recipe.rules else [],
         "disagreements": disagreements.examples(store, recipe, made),
         "overlap": overlap(store, recipe),
@@ -141,19 +141,6 @@ def lengths(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
     after = module.as_published(texts.filter(pl.col("flipped").is_not_null()))
     before = report(texts.drop("weight", "flipped"))
     return before.join(report(after), on="source", how="left", suffix=" after", maintain_order="left").to_dicts()
-
-
-def disagreement(store: Store, recipe: Recipe) -> list[dict[str, Any]]:
-    """A row per source: how far the reward model may be trusted there."""
-    params = recipe.rules.get("reward_disagreement")
-    if params is None:
-        return []
-    signal = steps.signals(store, recipe, "reward_disagreement").collect()
-    train = steps.candidates(store, recipe).join(
-        steps.training(store, recipe).select("source", "pair_id").collect(), on=["source", "pair_id"], how="semi"
-    )
-    rows = train.join(signal, on="pair_id", how="left", maintain_order="left")
-    return list(filters.load("reward_disagreement").report(rows, params).to_dicts())
 
 
 def overlap(store: Store, recipe: Recipe) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import pytest
 
 import filters
 from pairs.store import Store
-from pipelines import disagreements, looks, report, steps
+from pipelines import disagreements, looks, report, steps, survivors
 
 RECIPE = """
 [sources.hh_rlhf]
@@ -28,6 +28,39 @@ def curated(tmp_path_factory):
     for name in filters.names():
         steps.signal(store, recipe, name)
     return store, recipe, steps.plan(store, recipe)
+
+
+def decided(store, folder, *rules):
+    """The recipe with these rules, and its plan."""
+    (folder / "small.toml").write_text(RECIPE.split("[rules")[0] + "\n".join(rules))
+    recipe = steps.load_recipe(str(folder / "small.toml"))
+    return recipe, steps.decided(store, recipe)
+
+
+def test_the_books_are_of_the_pairs_that_the_rule_was_given(curated, tmp_path):
+    store, _, _ = curated
+    rules = ('[rules.length_bias]\npolicy = "cap"\nratio = 1.2', "[rules.reward_disagreement]")
+    recipe, made = decided(store, tmp_path, *rules)
+    left = made.counts.candidates - made.ledger.filter(rule="length_bias").height
+    rows = disagreements.books(store, recipe, made)
+    assert sum(row["pairs"] for row in rows) == left < made.counts.candidates
+    recipe, made = decided(store, tmp_path, *rules, f"min_pairs = {left}")
+    kept = made.ledger.filter(rule="reward_disagreement", action="keep")
+    assert set(kept["reason"]) == {"too_few_scored_pairs"}
+    rows = disagreements.books(store, recipe, made)
+    assert (sum(row["pairs"] for row in rows), len(rows)) == (kept.height, 2)
+    assert {row["abstains"] for row in rows} == {"too_few_scored_pairs"}
+
+
+def test_the_books_see_what_earlier_rules_have_turned_and_weighed(curated, tmp_path):
+    store, _, _ = curated
+    recipe, made = decided(
+        store, tmp_path, '[rules.reward_disagreement]\npolicy = "flip"\nmin_agreement = 0.5', "[rules.length_bias]"
+    )
+    seen = survivors.given_to(store, recipe, made, "length_bias")
+    flips = made.ledger.filter(rule="reward_disagreement", action="flip")
+    assert seen.filter("flipped")["pair_id"].sort().to_list() == flips["pair_id"].sort().to_list()
+    assert "log_ratio" in seen.columns
 
 
 def test_what_was_dropped_is_counted_by_source_and_modality(curated):
