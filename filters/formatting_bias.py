@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 
 from filters._balance import Measure, balance, lean
 from filters._decisions import decisions
+from filters._labels import likelier
 
 KINDS = {
     "headings": r"(?m)^ {0,3}#{1,6} ",
@@ -72,7 +73,7 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     """Drops `formatted_wins_surplus`, `plain_wins_surplus` or `formatting_ratio` (value: log ratio of the counts,
     each plus one), or weights `formatting_balance`. Which pairs of a surplus go is a keyed hash of the pair_id.
     """
-    rows = as_published(_measured(survivors, params.measure))
+    rows = likelier(_measured(survivors, params.measure))
     rows = rows.with_columns(log_ratio=(pl.col("chosen") + 1).log() - (pl.col("rejected") + 1).log())
     if params.policy == "cap":
         over = rows.filter(pl.col("log_ratio").abs() > np.log(params.ratio))
@@ -80,19 +81,10 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     return balance(rows, _FORMATTING, **params.model_dump(exclude={"ratio", "measure"}))
 
 
-def as_published(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose pair an earlier rule has flipped (column `flipped`), with the counts swapped too."""
-    turned = pl.col("flipped")
-    return rows.with_columns(
-        chosen=pl.when(turned).then("rejected").otherwise("chosen"),
-        rejected=pl.when(turned).then("chosen").otherwise("rejected"),
-    )
-
-
 def report(frame: pl.DataFrame, by: Sequence[str] = ("source",), measure: str = "all") -> pl.DataFrame:
     """What formatting alone says about the labels: `filters._balance.lean` with the share `formatted_share`.
 
-    `frame` has `by`, the signal's counts and, where pairs count unequally, weight (null = 1).
+    `frame` has `by`, the signal's counts and what `lean` reads of weights and labels.
     """
     return lean(_measured(frame, measure), by, "formatted_share")
 

@@ -1,8 +1,9 @@
 """Labels that follow length: a reward model learns "longer is better" before anything else.
 
 `match` and `weight` make longer and shorter winners alike in number among pairs of alike length difference, so
-that length alone says nothing about the label; pairs that an earlier rule has weighed count by their weight.
-Pairs of equal length, or without text, stay as they are.
+that length alone says nothing about the label; pairs that an earlier rule has weighed count by their weight, and a
+soft label s as 2s - 1 of a pair: under one half the other one won. Pairs of equal length, or without text, stay as
+they are.
 
 Each criterion of a source is balanced apart: of HH-RLHF's test pairs the longer one wins 60% in helpful-base and
 45% in harmless-base, which together look like no bias at all.
@@ -20,6 +21,7 @@ from pydantic import BaseModel, Field
 
 from filters._balance import Measure, balance, lean
 from filters._decisions import decisions
+from filters._labels import likelier
 from filters._strata import chars, words
 from filters._votes import mean_margins
 
@@ -82,27 +84,18 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     `length_balance`. Of a surplus those go first whose label the mixture's seed models hold wrong, where they
     agree with labels at all; of the rest a keyed hash of the pair_id says which, the same ones in every run.
     """
-    texts = as_published(survivors.filter(pl.col("log_ratio").is_not_null()))
+    texts = likelier(_measured(survivors.filter(pl.col("log_ratio").is_not_null())))
+    texts = texts.with_columns(log_ratio=pl.col("chosen").log() - pl.col("rejected").log())
     if params.policy == "cap":
         over = texts.filter(pl.col("log_ratio").abs() > np.log(params.ratio))
         return decisions(over, "drop", "length_ratio", "log_ratio")
-    return balance(_measured(texts), _LENGTH, **params.model_dump(exclude={"ratio"}))
-
-
-def as_published(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose pair an earlier rule has flipped (column `flipped`), with lengths and margin turned too."""
-    turned = pl.col("flipped")
-    return rows.with_columns(
-        chosen_chars=pl.when(turned).then("rejected_chars").otherwise("chosen_chars"),
-        rejected_chars=pl.when(turned).then("chosen_chars").otherwise("rejected_chars"),
-        **{name: pl.when(turned).then(-pl.col(name)).otherwise(name) for name in ("log_ratio", "margin")},
-    )
+    return balance(texts, _LENGTH, **params.model_dump(exclude={"ratio"}))
 
 
 def report(frame: pl.DataFrame, by: Sequence[str] = ("source",)) -> pl.DataFrame:
     """What length alone says about the labels: `filters._balance.lean` with the share `longer_share`.
 
-    `frame` has `by`, chosen_chars, rejected_chars and, where pairs count unequally, weight (null = 1).
+    `frame` has `by`, chosen_chars, rejected_chars and what `lean` reads of weights and labels.
     """
     return lean(_measured(frame), by, "longer_share")
 

@@ -112,10 +112,14 @@ def test_plots_count_pairs_by_weight_and_with_the_label_they_are_published_with(
     recipe = steps.load_recipe(str(tmp_path / "small.toml"))
     made = steps.decided(store, recipe)
     every, left = looks.measures(store, recipe, made)
-    (row,) = report.lengths(store, recipe, made)
-    for frame, share in ((every.with_columns(weight=1.0), "longer_share"), (left, "longer_share after")):
-        sides = (frame["difference"].sign() + 1) / 2  # equal ones count half
-        assert (sides * frame["weight"]).sum() / frame["weight"].sum() == pytest.approx(row[share])
+    signal = (
+        steps.signals(store, recipe, "length_bias").collect().select("pair_id", "chosen_chars", "rejected_chars")
+    )
+    rows = made.rows.join(signal, on="pair_id").with_columns(weight=pl.col("weight").fill_null(1.0))
+    longer = (pl.col("chosen_chars") - pl.col("rejected_chars")) * pl.when("flipped").then(-1).otherwise(1)
+    told = rows.select((longer * pl.col("weight")).sum()).item()
+    assert (left["difference"] * left["weight"]).sum() == pytest.approx(told)
+    assert every["difference"].sum() == pytest.approx((signal["chosen_chars"] - signal["rejected_chars"]).sum())
     against = [(frame["reward_margin"] < 0).sum() for frame in (every, left)]
     assert against[0] > 100
     assert against[1] < against[0] / 2  # what the rule left alone
