@@ -3,6 +3,8 @@
 The same rules as for length. `match` and `weight` make more and less formatted winners alike in number among pairs
 whose formatting differs alike, inside each criterion of each source; pairs without a difference stay. Formatting
 goes with length: apply this rule before `length_bias`, and look at both in the report.
+
+What is inside code counts as code alone: a comment is no heading. Nor is `__init__`, a name, bold.
 """
 
 from __future__ import annotations
@@ -19,12 +21,17 @@ from filters._balance import Measure, balance, lean
 from filters._decisions import decisions
 from filters._labels import likelier
 
-KINDS = {
+_MARKS = {
     "headings": r"(?m)^ {0,3}#{1,6} ",
     "lists": r"(?m)^\s*(?:[-*+•]|\d{1,3}[.)])\s+\S",
-    "bold": r"\*\*[^*\n]+\*\*|__[^_\n]+__",
-    "emoji": r"\p{Emoji_Presentation}",
+    "bold": r"\*\*[^*\n]+\*\*|\b__[^_\n]*[^\w\n][^_\n]*__\b",  # one word alone is a name, as `__init__`
+    "emoji": r"\p{Emoji_Presentation}|\p{Emoji}\x{FE0F}",
 }
+_FENCES = (rf"{sign}[^`\n]*\n(?s:.*?)(?:^[ \t]*{sign}[ \t\r]*$|\z)" for sign in ("```", "~~~"))
+_BLOCK = rf"(?m)^[ \t]*(?:{'|'.join(_FENCES)})"  # one that is never closed goes to the end
+_SPAN = r"``[^\n]+?``|`[^`\n]+`"
+CODE = "code"
+KINDS = (*_MARKS, CODE)
 _SIDES = ("chosen", "rejected")
 
 SIGNAL = pa.schema(
@@ -35,8 +42,10 @@ _FORMATTING = Measure("formatted", "plain", "log_ratio", "formatting_balance", b
 
 
 class Rule(BaseModel, extra="forbid"):
-    measure: Literal["all", "headings", "lists", "bold", "emoji"] = Field(
-        "all", description="what is counted in a completion: one kind of formatting, or all four together"
+    measure: Literal["all", "headings", "lists", "bold", "emoji", "code"] = Field(
+        "all",
+        description="what is counted in a completion: one kind of formatting, or all but code together: code "
+        "is as often what was asked for",
     )
     policy: Literal["match", "weight", "cap"] = Field(
         "match",
@@ -58,14 +67,15 @@ class Rule(BaseModel, extra="forbid"):
 
 
 def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
-    """How many headings, list items, bold spans and emoji all messages of both completions have."""
-    counts = {
-        f"{side}_{kind}": pl.col(side).list.eval(pl.element().struct.field("content").str.count_matches(pattern))
-        for side in _SIDES
-        for kind, pattern in KINDS.items()
-    }
+    """How many headings, list items, bold spans and emoji all messages of both completions have outside of code,
+    and how many blocks and spans of code."""
+    text = pl.element().struct.field("content")
+    prose = text.str.replace_all(_BLOCK, "\n")
+    counts = {kind: prose.str.replace_all(_SPAN, "`").str.count_matches(mark) for kind, mark in _MARKS.items()}
+    counts[CODE] = text.str.count_matches(_BLOCK) + prose.str.count_matches(_SPAN)
+    found = {f"{side}_{kind}": pl.col(side).list.eval(count) for side in _SIDES for kind, count in counts.items()}
     return pairs.select(
-        "pair_id", **{name: found.list.sum().cast(pl.Int64) for name, found in counts.items()}
+        "pair_id", **{name: each.list.sum().cast(pl.Int64) for name, each in found.items()}
     ).unique()
 
 
@@ -90,5 +100,5 @@ def report(frame: pl.DataFrame, by: Sequence[str] = ("source",), measure: str = 
 
 
 def _measured(rows: pl.DataFrame, measure: str) -> pl.DataFrame:
-    kinds = list(KINDS) if measure == "all" else [measure]
+    kinds = list(_MARKS) if measure == "all" else [measure]
     return rows.with_columns(**{side: pl.sum_horizontal(f"{side}_{kind}" for kind in kinds) for side in _SIDES})
