@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field
 from filters._balance import Measure, balance, lean
 from filters._decisions import decisions
 from filters._labels import likelier
+from filters._spared import MAX_DROPPED, spared
 
 _MARKS = {
     "headings": r"(?m)^ {0,3}#{1,6} ",
@@ -58,6 +59,7 @@ class Rule(BaseModel, extra="forbid"):
     per_source: bool = Field(
         True, description="match and weight inside each criterion of each source; false: over all"
     )
+    max_dropped: float = Field(0.9, ge=0, le=1, description=MAX_DROPPED)
     ratio: float = Field(
         8.0, gt=1, allow_inf_nan=False, description="cap: largest ratio of the two counts, each plus one"
     )
@@ -82,13 +84,15 @@ def signal(pairs: pl.LazyFrame) -> pl.LazyFrame:
 def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     """Drops `formatted_wins_surplus`, `plain_wins_surplus` or `formatting_ratio` (value: log ratio of the counts,
     each plus one), or weights `formatting_balance`. Which pairs of a surplus go is a keyed hash of the pair_id.
+    Keeps `would_drop_too_many` where `max_dropped` says so.
     """
     rows = likelier(_measured(survivors, params.measure))
     rows = rows.with_columns(log_ratio=(pl.col("chosen") + 1).log() - (pl.col("rejected") + 1).log())
     if params.policy == "cap":
         over = rows.filter(pl.col("log_ratio").abs() > np.log(params.ratio))
         return decisions(over, "drop", "formatting_ratio", "log_ratio")
-    return balance(rows, _FORMATTING, **params.model_dump(exclude={"ratio", "measure"}))
+    made = balance(rows, _FORMATTING, **params.model_dump(exclude={"ratio", "measure", "max_dropped"}))
+    return spared(made, rows, params.per_source, params.max_dropped)
 
 
 def report(frame: pl.DataFrame, by: Sequence[str] = ("source",), measure: str = "all") -> pl.DataFrame:

@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field
 from filters._balance import Measure, balance, lean
 from filters._decisions import decisions
 from filters._labels import likelier
+from filters._spared import MAX_DROPPED, spared
 from filters._strata import chars, words
 from filters._votes import mean_margins
 
@@ -55,6 +56,7 @@ class Rule(BaseModel, extra="forbid"):
         description="match and weight inside each criterion of each source; false: over all, so that sources may "
         "offset each other",
     )
+    max_dropped: float = Field(0.9, ge=0, le=1, description=MAX_DROPPED)
     ratio: float = Field(
         8.0, gt=1, allow_inf_nan=False, description="cap: largest ratio of the longer to the shorter length"
     )
@@ -82,14 +84,16 @@ def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame | None = None) -> pl.LazyF
 def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     """Drops `longer_wins_surplus`, `shorter_wins_surplus` or `length_ratio` (value: `log_ratio`), or weights
     `length_balance`. Of a surplus those go first whose label the mixture's seed models hold wrong, where they
-    agree with labels at all; of the rest a keyed hash of the pair_id says which, the same ones in every run.
+    agree with labels at all; of the rest a keyed hash of the pair_id says which, the same ones in every run. Keeps
+    `would_drop_too_many` where `max_dropped` says so.
     """
     texts = likelier(_measured(survivors.filter(pl.col("log_ratio").is_not_null())))
     texts = texts.with_columns(log_ratio=pl.col("chosen").log() - pl.col("rejected").log())
     if params.policy == "cap":
         over = texts.filter(pl.col("log_ratio").abs() > np.log(params.ratio))
         return decisions(over, "drop", "length_ratio", "log_ratio")
-    return balance(texts, _LENGTH, **params.model_dump(exclude={"ratio"}))
+    made = balance(texts, _LENGTH, **params.model_dump(exclude={"ratio", "max_dropped"}))
+    return spared(made, texts, params.per_source, params.max_dropped)
 
 
 def report(frame: pl.DataFrame, by: Sequence[str] = ("source",)) -> pl.DataFrame:
