@@ -86,7 +86,7 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     each plus one), or weights `formatting_balance`. Which pairs of a surplus go is a keyed hash of the pair_id.
     Keeps `would_drop_too_many` where `max_dropped` says so.
     """
-    rows = likelier(_measured(survivors, params.measure))
+    rows = likelier(measured(survivors, params.measure))
     rows = rows.with_columns(log_ratio=(pl.col("chosen") + 1).log() - (pl.col("rejected") + 1).log())
     if params.policy == "cap":
         over = rows.filter(pl.col("log_ratio").abs() > np.log(params.ratio))
@@ -100,9 +100,10 @@ def report(frame: pl.DataFrame, by: Sequence[str] = ("source",), measure: str = 
 
     `frame` has `by`, the signal's counts and what `lean` reads of weights and labels.
     """
-    return lean(_measured(frame, measure), by, "formatted_share")
+    return lean(measured(frame, measure), by, "formatted_share")
 
 
-def _measured(rows: pl.DataFrame, measure: str) -> pl.DataFrame:
+def measured(rows: pl.DataFrame, measure: str) -> pl.DataFrame:
+    """Rows with what `measure` counts of the completions in columns `chosen` and `rejected`."""
     kinds = list(_MARKS) if measure == "all" else [measure]
     return rows.with_columns(**{side: pl.sum_horizontal(f"{side}_{kind}" for kind in kinds) for side in _SIDES})

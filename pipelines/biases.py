@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -13,20 +14,55 @@ from pairs.store import Store
 from pipelines import steps
 
 KEY = ["source", "pair_id"]
-BY = ("source", "criterion", "modality")
+BY = ["source", "criterion", "modality"]
+LENGTH, FORMATTING = "length_bias", "formatting_bias"
 
 
 def lengths(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
     """A row per source, criterion and modality: pairs, the share of longer winners and the AUC of length alone,
-    before the rules and after."""
-    before, after = _texts(store, recipe, made)
-    report = filters.load("length_bias").report
-    return _beside(report(before, BY), report(after, BY)).to_dicts()
+    before the rules and after, and why the rule left the pairs alone where it did."""
+    before, after = _measured(store, recipe, made, LENGTH)
+    report = filters.load(LENGTH).report
+    sides = [report(rows.filter(pl.col("log_ratio").is_not_null()), BY) for rows in (before, after)]
+    return _joined(_joined(*sides, BY), _left_alone(store, recipe, made, LENGTH), BY).to_dicts()
 
 
-def _texts(store: Store, recipe: Recipe, made: Plan) -> tuple[pl.DataFrame, pl.DataFrame]:
-    before, after = _measured(store, recipe, made, "length_bias")
-    return tuple(rows.filter(pl.col("log_ratio").is_not_null()) for rows in (before, after))
+def measure(recipe: Recipe) -> str:
+    """What of formatting the recipe's rule measures; without the rule all but code together."""
+    return str(getattr(recipe.rules.get(FORMATTING), "measure", "all"))
+
+
+def formatting(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
+    """The same of formatting, of what the recipe's `measure` counts: pairs, those that differ in it, the share of
+    more formatted winners and the AUC. Parts in which no pair differs have no row."""
+    found = _formatting(store, recipe, made, [measure(recipe)])
+    return _joined(found, _left_alone(store, recipe, made, FORMATTING), BY).to_dicts()
+
+
+def formatting_kinds(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
+    """The same of each kind of formatting by itself."""
+    return _formatting(store, recipe, made, filters.load(FORMATTING).KINDS).to_dicts()
+
+
+def _formatting(store: Store, recipe: Recipe, made: Plan, kinds: Sequence[str]) -> pl.DataFrame:
+    sides = _measured(store, recipe, made, FORMATTING)
+    before, after = (pl.concat([_of_kind(rows, kind) for kind in kinds]) for rows in sides)
+    return _joined(before.filter(pl.col("differ") > 0), after, [*BY, "formatting"])
+
+
+def _of_kind(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
+    module = filters.load(FORMATTING)
+    differs = module.measured(rows, kind).group_by(BY).agg(differ=(pl.col("chosen") != pl.col("rejected")).sum())
+    told = _joined(module.report(rows, BY, kind), differs, BY)
+    return told.select(*BY, pl.lit(kind).alias("formatting"), "pairs", "differ", "formatted_share", "auc")
+
+
+def _left_alone(store: Store, recipe: Recipe, made: Plan, rule: str) -> pl.DataFrame:
+    """Per source, criterion and modality of pairs that a rule has kept without a judgement: why, and the value."""
+    lines = made.ledger.lazy().filter(pl.col("rule") == rule, pl.col("action") == "keep")
+    told = steps.training(store, recipe).select(*KEY, *BY[1:]).join(lines, on=KEY)
+    why = pl.format("{} ({})", pl.col("reason").first(), pl.col("value").first().round(3))
+    return told.group_by(BY).agg(left_alone=why).collect(engine="streaming")
 
 
 def _measured(store: Store, recipe: Recipe, made: Plan, name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -41,5 +77,5 @@ def _measured(store: Store, recipe: Recipe, made: Plan, name: str) -> tuple[pl.D
     return rows.drop(labels), rows.filter(pl.col("flipped").is_not_null())
 
 
-def _beside(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    return before.join(after, on=BY, how="left", suffix=" after", maintain_order="left")
+def _joined(before: pl.DataFrame, after: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
+    return before.join(after, on=on, how="left", suffix=" after", maintain_order="left")

@@ -12,7 +12,7 @@ import polars as pl
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from pairs.store import Store
-from pipelines import benchmarks, plots, steps
+from pipelines import benchmarks, biases, plots, steps
 from pipelines.plots import as_markdown
 
 __all__ = [
@@ -94,7 +94,7 @@ def measures(store: Store, recipe: Recipe, made: Plan) -> tuple[pl.DataFrame, pl
 
 
 def plan_plots(store: Store, recipe: Recipe, made: Plan) -> dict[str, bytes]:
-    """Length difference before and after, reward margins where there are any, source shares."""
+    """Length difference and formatting before and after, reward margins where there are any, source shares."""
     every, left = measures(store, recipe, made)
     before, after = (frame["difference"].to_numpy() for frame in (every, left))
     weight, soft = left["weight"].to_numpy(), left["soft_label"].fill_null(1.0).to_numpy()
@@ -103,6 +103,9 @@ def plan_plots(store: Store, recipe: Recipe, made: Plan) -> dict[str, bytes]:
     margins = [frame["reward_margin"].filter(frame["reward_margin"].is_finite()) for frame in (every, left)]
     if len(margins[0]):
         drawn["reward_margin"] = plots.reward_margins(margins[0].to_numpy(), margins[1].to_numpy())
+    if marks := biases.formatting(store, recipe, made):
+        parts = [", ".join(str(row[name]) for name in biases.BY) for row in marks]
+        drawn["formatting"] = plots.leanings(parts, [(row["auc"], row["auc after"]) for row in marks])
     rows = sources(store, recipe, made)
     drawn["source_shares"] = plots.source_shares(
         [row["source"] for row in rows], [row["pairs"] for row in rows], [row["in the mixture"] for row in rows]

@@ -57,3 +57,38 @@ def test_soft_labels_count_as_the_loss_sees_them_flipped_or_not(read):
         told = biases.lengths(store, recipe, replace(made, rows=rows))[0]
         assert told["longer_share after"] == pytest.approx(told["longer_share"] + 0.9 * shorter)
         assert told["auc after"] > told["auc"] + 0.1
+
+
+def test_formatting_is_told_by_kind_before_and_after_its_rule(read):
+    store, recipe, made = read("[rules.formatting_bias]\n")
+    signal = steps.signals(store, recipe, "formatting_bias").collect()
+    every = steps.pairs(store, recipe).collect()
+    part = every.filter(source="hh_rlhf", criterion="helpfulness").join(signal, on="pair_id")
+    kinds = {row["formatting"]: row for row in biases.formatting_kinds(store, recipe, made)
+             if row["criterion"] == "helpfulness"}  # fmt: skip
+    for kind in ("headings", "lists", "bold", "emoji", "code"):
+        more = (part[f"chosen_{kind}"] - part[f"rejected_{kind}"]).sign()
+        assert (kind in kinds) == (more != 0).any()
+        if kind in kinds:
+            assert kinds[kind]["formatted_share"] == pytest.approx((more.mean() + 1) / 2)
+            assert (kinds[kind]["pairs"], kinds[kind]["differ"]) == (part.height, (more != 0).sum())
+    assert kinds
+    (row,) = (one for one in biases.formatting(store, recipe, made) if one["criterion"] == "helpfulness")
+    gone = made.ledger.join(part, on=["source", "pair_id"], how="semi").height
+    assert (row["formatting"], row["pairs after"]) == ("all", row["pairs"] - gone)
+    assert abs(row["auc after"] - 0.5) <= abs(row["auc"] - 0.5)
+
+
+def test_what_the_rule_measures_is_what_is_told(read):
+    rows = biases.formatting(*read('[rules.formatting_bias]\nmeasure = "lists"\n'))
+    assert {row["formatting"] for row in rows} == {"lists"}
+
+
+@pytest.mark.parametrize("rule", ["length_bias", "formatting_bias"])
+def test_what_a_rule_left_alone_is_said_beside_its_figures(read, rule):
+    store, recipe, made = read(f"[rules.{rule}]\nmax_dropped = 0.02\n")
+    kept = made.ledger.filter(rule=rule, action="keep", source="hh_rlhf")
+    rows = (biases.lengths if rule == "length_bias" else biases.formatting)(store, recipe, made)
+    said = {row["left_alone"] for row in rows if row["source"] == "hh_rlhf"} - {None}
+    assert said == {f"would_drop_too_many ({round(value, 3)})" for value in kept["value"].unique()}
+    assert said

@@ -7,7 +7,7 @@ import pytest
 
 import filters
 from pairs.store import Store
-from pipelines import disagreements, looks, report, steps, survivors
+from pipelines import biases, disagreements, looks, report, steps, survivors
 
 RECIPE = """
 [sources.hh_rlhf]
@@ -96,6 +96,16 @@ def test_the_report_has_the_section(curated):
     row = disagreements.examples(store, recipe, made)["most"][0]
     assert str(escape(row["prompt"])) in page
     assert f"{row['rewards'][0][1]:.3f}" in page
+
+
+def test_the_report_has_formatting_beside_length(curated):
+    store, recipe, made = curated
+    page = report.write(store, recipe).read_text()
+    section = page.split("<h2>Formatting bias")[1].split("<h2>")[0]
+    assert "No rule of the recipe balances it" in section
+    assert '<img alt="formatting"' in section
+    for row in biases.formatting_kinds(store, recipe, made):
+        assert f"<td>{row['formatting']}</td>" in section
 
 
 def test_without_the_rule_there_is_nothing_to_show(curated, tmp_path):
