@@ -84,6 +84,7 @@ def _context(store: Store, recipe: Recipe, made: Plan, found: Mapping[str, Any])
         "disagreement": disagreements.books(store, recipe, made),
         "disagreed": disagreements.dropped(store, recipe, made) if disagreements.RULE in recipe.rules else [],
         "disagreements": disagreements.examples(store, recipe, made),
+        "disagreement_value": disagreements.meaning(recipe),
         "overlap": overlap(store, recipe),
         "planted": [vars(one) for one in planted.planted(store, recipe)],
         "evaluation": [_evaluation(found)] if found else [],

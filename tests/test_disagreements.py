@@ -52,6 +52,29 @@ def test_the_books_are_of_the_pairs_that_the_rule_was_given(curated, tmp_path):
     assert {row["abstains"] for row in rows} == {"too_few_scored_pairs"}
 
 
+def agreeing(store, folder, gold, other, *keys):
+    text = f'[rules.reward_disagreement]\npolicy = "keep_if_agree"\ngold = "{gold}"\nothers = ["{other}"]'
+    return decided(store, folder, text, *keys)
+
+
+def test_the_books_say_where_the_gold_model_was_not_believed(curated, tmp_path):
+    store, _, _ = curated
+    recipe, made = agreeing(store, tmp_path, "cross", "dynamics", "min_agreement = 0.7")
+    kept = made.ledger.filter(rule="reward_disagreement", action="keep")
+    assert set(kept["reason"]) == {"rewards_disagree_too_often"}, "another model is, and the mean of all would be"
+    rows = disagreements.books(store, recipe, made)
+    assert {(row["abstains"], row["trusted"]) for row in rows} == {("rewards_disagree_too_often", 0)}
+
+
+def test_margins_of_the_gold_model_are_not_shown_as_probabilities(curated, tmp_path):
+    store, _, _ = curated
+    recipe, made = agreeing(store, tmp_path, "cross", "dynamics", "min_agreement = 0.5")
+    values = [row["value"] for part in disagreements.examples(store, recipe, made) for row in part["most"]]
+    assert min(values) < 0
+    assert disagreements.meaning(recipe) == "gold model's margin"
+    assert disagreements.meaning(curated[1]) == "label is right with"
+
+
 def test_the_books_see_what_earlier_rules_have_turned_and_weighed(curated, tmp_path):
     store, _, _ = curated
     recipe, made = decided(
@@ -74,10 +97,11 @@ def test_what_was_dropped_is_counted_by_source_and_modality(curated):
 
 def test_the_most_and_the_least_confident_disagreements_are_shown_with_texts_and_rewards(curated):
     store, recipe, made = curated
-    shown = disagreements.examples(store, recipe, made)
+    (shown,) = disagreements.examples(store, recipe, made)
+    assert (shown["source"], shown["modality"]) == ("hh_rlhf", "text")
     drops = made.ledger.filter(rule="reward_disagreement", action="drop")["value"].sort()
-    assert [row["probability"] for row in shown["most"]] == drops.head(20).to_list()
-    assert [row["probability"] for row in shown["least"]] == drops.tail(20).reverse().to_list()
+    assert [row["value"] for row in shown["most"]] == drops.head(20).to_list()
+    assert [row["value"] for row in shown["least"]] == drops.tail(20).reverse().to_list()
     pairs = store.scan("pairs", ["hh_rlhf"]).collect()
     for row in [*shown["most"], *shown["least"]]:
         native = pairs.row(by_predicate=pl.col("pair_id") == row["pair_id"], named=True)
@@ -89,11 +113,13 @@ def test_the_most_and_the_least_confident_disagreements_are_shown_with_texts_and
 def test_the_report_has_the_section(curated):
     store, recipe, made = curated
     page = report.write(store, recipe).read_text()
+    assert "hh_rlhf, text: the most and the least confident disagreements</summary>" in page
+    assert "<th>label is right with</th>" in page
     assert "The 20 disagreements with most confidence" in page
     assert "The 20 disagreements with least confidence" in page
     from markupsafe import escape
 
-    row = disagreements.examples(store, recipe, made)["most"][0]
+    row = disagreements.examples(store, recipe, made)[0]["most"][0]
     assert str(escape(row["prompt"])) in page
     assert f"{row['rewards'][0][1]:.3f}" in page
 
@@ -112,7 +138,7 @@ def test_without_the_rule_there_is_nothing_to_show(curated, tmp_path):
     store, _, _ = curated
     (tmp_path / "small.toml").write_text(RECIPE.split("[rules")[0])
     recipe = steps.load_recipe(str(tmp_path / "small.toml"))
-    assert disagreements.examples(store, recipe, steps.decided(store, recipe)) == {}
+    assert disagreements.examples(store, recipe, steps.decided(store, recipe)) == []
 
 
 @pytest.mark.parametrize("policy", ["drop", "flip"])
