@@ -24,6 +24,7 @@ from filters._decisions import decisions
 from filters._labels import likelier
 from filters._spared import MAX_DROPPED, spared
 from filters._strata import chars, words
+from filters._tokens import tokens
 from filters._votes import mean_margins
 
 SIGNAL = pa.schema(
@@ -33,6 +34,8 @@ SIGNAL = pa.schema(
         pa.field("rejected_chars", pa.int64(), nullable=False),
         pa.field("chosen_words", pa.int64(), nullable=False),
         pa.field("rejected_words", pa.int64(), nullable=False),
+        pa.field("chosen_tokens", pa.int64(), nullable=False),  # estimated: words, signs, single CJK characters
+        pa.field("rejected_tokens", pa.int64(), nullable=False),
         pa.field("log_ratio", pa.float64()),  # ln(chosen / rejected characters); null when one has none
         # Mean over models of reward margin / that model's mean size of margins; null without rewards.
         pa.field("margin", pa.float64()),
@@ -47,6 +50,11 @@ class Rule(BaseModel, extra="forbid"):
         description="match: drop from the larger side until as many longer as shorter ones win, at every length "
         "difference, first those that seed models hold wrong; weight: the same by sample weights; cap: only "
         "drop pairs over `ratio`",
+    )
+    unit: Literal["characters", "words", "tokens"] = Field(
+        "characters",
+        description="what lengths are counted in; words are runs between white space; tokens are estimated by "
+        "words, signs, single Chinese, Japanese and Korean characters",
     )
     bins: int = Field(
         10, ge=1, le=1000, description="quantile bins of the length difference (fewer under 50 pairs a bin)"
@@ -72,6 +80,8 @@ def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame | None = None) -> pl.LazyF
         rejected_chars=chars("rejected"),
         chosen_words=words("chosen"),
         rejected_words=words("rejected"),
+        chosen_tokens=tokens("chosen"),
+        rejected_tokens=tokens("rejected"),
     ).unique()
     both = (pl.col("chosen_chars") > 0) & (pl.col("rejected_chars") > 0)
     ratio = pl.col("chosen_chars").log() - pl.col("rejected_chars").log()
@@ -87,22 +97,23 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     agree with labels at all; of the rest a keyed hash of the pair_id says which, the same ones in every run. Keeps
     `would_drop_too_many` where `max_dropped` says so.
     """
-    texts = likelier(_measured(survivors.filter(pl.col("log_ratio").is_not_null())))
-    texts = texts.with_columns(log_ratio=pl.col("chosen").log() - pl.col("rejected").log())
+    rows = _measured(survivors, params.unit).filter(pl.min_horizontal("chosen", "rejected") > 0)
+    texts = likelier(rows).with_columns(log_ratio=pl.col("chosen").log() - pl.col("rejected").log())
     if params.policy == "cap":
         over = texts.filter(pl.col("log_ratio").abs() > np.log(params.ratio))
         return decisions(over, "drop", "length_ratio", "log_ratio")
-    made = balance(texts, _LENGTH, **params.model_dump(exclude={"ratio", "max_dropped"}))
+    made = balance(texts, _LENGTH, **params.model_dump(exclude={"unit", "ratio", "max_dropped"}))
     return spared(made, texts, params.per_source, params.max_dropped)
 
 
-def report(frame: pl.DataFrame, by: Sequence[str] = ("source",)) -> pl.DataFrame:
+def report(frame: pl.DataFrame, by: Sequence[str] = ("source",), unit: str = "characters") -> pl.DataFrame:
     """What length alone says about the labels: `filters._balance.lean` with the share `longer_share`.
 
-    `frame` has `by`, chosen_chars, rejected_chars and what `lean` reads of weights and labels.
+    `frame` has `by`, the signal's lengths in `unit` and what `lean` reads of weights and labels.
     """
-    return lean(_measured(frame), by, "longer_share")
+    return lean(_measured(frame, unit), by, "longer_share")
 
 
-def _measured(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_columns(chosen="chosen_chars", rejected="rejected_chars")
+def _measured(rows: pl.DataFrame, unit: str) -> pl.DataFrame:
+    name = "chars" if unit == "characters" else unit
+    return rows.with_columns(chosen=f"chosen_{name}", rejected=f"rejected_{name}")

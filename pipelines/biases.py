@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 import filters
+from filters._labels import right
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from pairs.store import Store
@@ -18,13 +19,38 @@ BY = ["source", "criterion", "modality"]
 LENGTH, FORMATTING = "length_bias", "formatting_bias"
 
 
+def unit(recipe: Recipe) -> str:
+    """What the recipe's rule counts lengths in; without the rule characters."""
+    return str(getattr(recipe.rules.get(LENGTH), "unit", "characters"))
+
+
 def lengths(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
     """A row per source, criterion and modality: pairs, the share of longer winners and the AUC of length alone,
     before the rules and after, and why the rule left the pairs alone where it did."""
+    found = _lengths(*_measured(store, recipe, made, LENGTH), BY, unit(recipe))
+    return _joined(found, _left_alone(store, recipe, made, LENGTH), BY).to_dicts()
+
+
+def lengths_by_margin(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
+    """The same within thirds of the pairs by the mean margin of the seed models' rewards, before the rules and
+    after, cut at the same margins. None without rewards."""
     before, after = _measured(store, recipe, made, LENGTH)
+    third = {name: pl.col("margin").quantile(place / 3) for place, name in ((1, "low"), (2, "high"))}
+    edges = before.group_by(BY).agg(**third)
+
+    def cut(rows: pl.DataFrame) -> pl.DataFrame:
+        turned = pl.when(right(rows.columns) < 0.5).then(-pl.col("margin")).otherwise("margin")
+        told = rows.with_columns(margin=turned).filter(pl.col("margin").is_not_null()).join(edges, on=BY)
+        above = sum((pl.col("margin") > pl.col(edge)).cast(pl.Int32) for edge in third)
+        return told.with_columns(margin_third=1 + above)
+
+    return _lengths(cut(before), cut(after), [*BY, "margin_third"], unit(recipe)).to_dicts()
+
+
+def _lengths(before: pl.DataFrame, after: pl.DataFrame, by: Sequence[str], counted: str) -> pl.DataFrame:
     report = filters.load(LENGTH).report
-    sides = [report(rows.filter(pl.col("log_ratio").is_not_null()), BY) for rows in (before, after)]
-    return _joined(_joined(*sides, BY), _left_alone(store, recipe, made, LENGTH), BY).to_dicts()
+    texts = (rows.filter(pl.col("log_ratio").is_not_null()) for rows in (before, after))
+    return _joined(*(report(rows, by, counted) for rows in texts), by)
 
 
 def measure(recipe: Recipe) -> str:

@@ -77,6 +77,8 @@ def _context(store: Store, recipe: Recipe, made: Plan, found: Mapping[str, Any])
         "asides": asides.sort("source", "kind", "reason").collect().to_dicts(),
         "drops": looks.drops(made),
         "lengths": biases.lengths(store, recipe, made),
+        "lengths_by_margin": biases.lengths_by_margin(store, recipe, made),
+        "unit": biases.unit(recipe),
         "formatting": biases.formatting(store, recipe, made),
         "formatting_kinds": biases.formatting_kinds(store, recipe, made),
         "measure": biases.measure(recipe),

@@ -92,3 +92,14 @@ def test_what_a_rule_left_alone_is_said_beside_its_figures(read, rule):
     said = {row["left_alone"] for row in rows if row["source"] == "hh_rlhf"} - {None}
     assert said == {f"would_drop_too_many ({round(value, 3)})" for value in kept["value"].unique()}
     assert said
+
+
+def test_without_rewards_there_are_no_thirds_of_the_margin(read):
+    assert biases.lengths_by_margin(*read("[rules.length_bias]\n")) == []
+
+
+def test_the_figures_are_in_the_unit_of_the_rule(read):
+    tokens = biases.lengths(*read('[rules.length_bias]\nunit = "tokens"\n'))
+    characters = biases.lengths(*read("[rules.length_bias]\n"))
+    assert [row["auc"] for row in tokens] != [row["auc"] for row in characters]
+    assert max(abs(row["auc after"] - 0.5) for row in tokens) < 0.03

@@ -134,6 +134,28 @@ def test_the_report_has_formatting_beside_length(curated):
         assert f"<td>{row['formatting']}</td>" in section
 
 
+@pytest.mark.parametrize("policy", ["drop", "flip"])
+def test_lengths_are_told_within_thirds_of_the_reward_margin(curated, tmp_path, policy):
+    """Of what is flipped the margin turns too: it is no longer among those with the least."""
+    store, _, _ = curated
+    recipe, made = decided(
+        store, tmp_path, f'[rules.reward_disagreement]\npolicy = "{policy}"\nmin_agreement = 0.5'
+    )
+    rows = biases.lengths_by_margin(store, recipe, made)
+    assert [(row["criterion"], row["margin_third"]) for row in rows] == [
+        (criterion, third) for criterion in ("harmlessness", "helpfulness") for third in (1, 2, 3)
+    ]
+    lengths = biases.lengths(store, recipe, made)
+    for whole, *thirds in zip(lengths, rows[::3], rows[1::3], rows[2::3], strict=False):
+        sizes = [row["pairs"] for row in thirds]
+        assert sum(sizes) == whole["pairs"]
+        assert max(sizes) - min(sizes) < 3
+        told = sum(row["pairs"] * row["longer_share"] for row in thirds) / whole["pairs"]
+        assert told == pytest.approx(whole["longer_share"])
+        assert sum(row["pairs after"] or 0 for row in thirds) == whole["pairs after"]
+        assert (thirds[0]["pairs after"] or 0) < 0.8 * sizes[0]
+
+
 def test_without_the_rule_there_is_nothing_to_show(curated, tmp_path):
     store, _, _ = curated
     (tmp_path / "small.toml").write_text(RECIPE.split("[rules")[0])
