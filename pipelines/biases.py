@@ -59,9 +59,9 @@ def measure(recipe: Recipe) -> str:
 
 
 def formatting(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
-    """The same of formatting, of what the recipe's `measure` counts: pairs, those that differ in it, the share of
-    more formatted winners and the AUC. Parts in which no pair differs have no row."""
-    found = _formatting(store, recipe, made, [measure(recipe)])
+    """The same of formatting, of what the recipe's `measure` counts: pairs, those that differ in it before the
+    rules, the share of more formatted winners and the AUC. Parts in which no pair differs have no row."""
+    found = _formatting(store, recipe, made, [measure(recipe)]).drop("formatting")
     return _joined(found, _left_alone(store, recipe, made, FORMATTING), BY).to_dicts()
 
 
@@ -73,7 +73,7 @@ def formatting_kinds(store: Store, recipe: Recipe, made: Plan) -> list[dict[str,
 def _formatting(store: Store, recipe: Recipe, made: Plan, kinds: Sequence[str]) -> pl.DataFrame:
     sides = _measured(store, recipe, made, FORMATTING)
     before, after = (pl.concat([_of_kind(rows, kind) for kind in kinds]) for rows in sides)
-    return _joined(before.filter(pl.col("differ") > 0), after, [*BY, "formatting"])
+    return _joined(before.filter(pl.col("differ") > 0), after.drop("differ"), [*BY, "formatting"])
 
 
 def _of_kind(rows: pl.DataFrame, kind: str) -> pl.DataFrame:

@@ -67,6 +67,8 @@ def leanings(parts: Sequence[str], aucs: Sequence[tuple[float, float | None]]) -
     axes.axvline(0.5, color="black", linewidth=0.8, linestyle="--")
     axes.set_yticks(places, parts)
     axes.set_ylim(-0.6, len(parts) - 0.4)
+    reach = max(0.1, 1.1 * float(np.nanmax(np.abs(np.array(aucs, dtype=np.float64) - 0.5))))
+    axes.set_xlim(0.5 - reach, 0.5 + reach)  # no less: a hundredth must not look like much
     axes.set_xlabel("AUC of formatting alone; 0.5: it says nothing")
     axes.set_title("Formatting")
     axes.legend(frameon=False, loc="best")
