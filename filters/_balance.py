@@ -15,6 +15,7 @@ import polars as pl
 
 from filters._calibration import length_share, wilson_low
 from filters._decisions import DECISIONS, decisions
+from filters._labels import right
 from filters._strata import bounded_weights, lean_auc, strata
 
 DIFFERENCE = pl.col("chosen") - pl.col("rejected")
@@ -113,19 +114,25 @@ def _stratified(part: pl.DataFrame, bins: int, counted: str) -> pl.DataFrame:
 def lean(frame: pl.DataFrame, by: Sequence[str], share: str) -> pl.DataFrame:
     """What the measure alone says about the labels, per value of the columns `by`, sorted by them.
 
-    `frame` has `by`, chosen, rejected and, where pairs count unequally, weight (null = 1). Columns: `by`, pairs,
-    `share` (of the weight where the chosen one has more, equal ones counting half) and auc (`lean_auc`).
+    `frame` has `by`, chosen, rejected and, where pairs count unequally, weight (null = 1); where rules have
+    changed labels, flipped and soft_label (of the source's chosen one): a soft label counts both ways, as it does
+    in the loss. Columns: `by`, pairs, `share` (of the weight where the chosen one has more, equal ones counting
+    half) and auc (`lean_auc`).
     """
     weight = pl.col("weight").fill_null(1.0) if "weight" in frame.columns else pl.lit(1.0)
-    rows = frame.select(*by, difference=DIFFERENCE, weight=weight).sort(*by, "difference", "weight")
+    rows = frame.select(*by, difference=DIFFERENCE, weight=weight, right=right(frame.columns))
+    pairs = {values: part.height for values, part in rows.group_by(by)}
+    turned = rows.with_columns(-pl.col("difference"), right=1 - pl.col("right"))
+    told = pl.concat([rows, turned]).with_columns(pl.col("weight") * pl.col("right"))
+    told = told.filter(pl.col("weight") > 0).sort(*by, "difference", "weight")
     out = [
         {
             **dict(zip(by, values, strict=True)),
-            "pairs": part.height,
+            "pairs": pairs[values],
             share: float(np.average((np.sign(part["difference"]) + 1) / 2, weights=part["weight"])),
             "auc": lean_auc(part["difference"].to_numpy(), part["weight"].to_numpy()),
         }
-        for values, part in rows.group_by(by, maintain_order=True)
+        for values, part in told.group_by(by, maintain_order=True)
     ]
     figures = {"pairs": pl.Int64(), share: pl.Float64(), "auc": pl.Float64()}
     return pl.DataFrame(out, schema={**rows.select(by).schema, **figures})

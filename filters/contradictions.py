@@ -8,7 +8,7 @@ so: for a model of one reward, or where sources name one criterion differently.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import polars as pl
 import pyarrow as pa
@@ -39,6 +39,7 @@ SIGNAL = pa.schema(
 
 
 class Rule(BaseModel, extra="forbid"):
+    before_flips: ClassVar = True  # labels are compared as the sources wrote them
     policy: Literal["drop", "majority", "first_source"] = Field(
         "drop",
         description="drop: both sides; majority: the label of fewer rows, both when equal (write this rule before "

@@ -9,6 +9,8 @@ they stay or go together. Two pairs with the same completions and opposite label
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, Field
@@ -28,6 +30,7 @@ SIGNAL = pa.schema(
 
 
 class Rule(BaseModel, extra="forbid"):
+    before_flips: ClassVar = True  # labels are compared as the sources wrote them
     across_criteria: bool = Field(True, description=ACROSS_CRITERIA)
     priority: list[str] = Field([], description=PRIORITY)
 

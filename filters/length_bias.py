@@ -1,8 +1,9 @@
 """Labels that follow length: a reward model learns "longer is better" before anything else.
 
 `match` and `weight` make longer and shorter winners alike in number among pairs of alike length difference, so
-that length alone says nothing about the label; pairs that an earlier rule has weighed count by their weight.
-Pairs of equal length, or without text, stay as they are.
+that length alone says nothing about the label; pairs that an earlier rule has weighed count by their weight, and a
+soft label s as 2s - 1 of a pair: under one half the other one won. Pairs of equal length, or without text, stay as
+they are.
 
 Each criterion of a source is balanced apart: of HH-RLHF's test pairs the longer one wins 60% in helpful-base and
 45% in harmless-base, which together look like no bias at all.
@@ -20,7 +21,10 @@ from pydantic import BaseModel, Field
 
 from filters._balance import Measure, balance, lean
 from filters._decisions import decisions
+from filters._labels import likelier
+from filters._spared import MAX_DROPPED, spared
 from filters._strata import chars, words
+from filters._tokens import tokens
 from filters._votes import mean_margins
 
 SIGNAL = pa.schema(
@@ -30,6 +34,8 @@ SIGNAL = pa.schema(
         pa.field("rejected_chars", pa.int64(), nullable=False),
         pa.field("chosen_words", pa.int64(), nullable=False),
         pa.field("rejected_words", pa.int64(), nullable=False),
+        pa.field("chosen_tokens", pa.int64(), nullable=False),  # estimated: words, signs, single CJK characters
+        pa.field("rejected_tokens", pa.int64(), nullable=False),
         pa.field("log_ratio", pa.float64()),  # ln(chosen / rejected characters); null when one has none
         # Mean over models of reward margin / that model's mean size of margins; null without rewards.
         pa.field("margin", pa.float64()),
@@ -45,6 +51,11 @@ class Rule(BaseModel, extra="forbid"):
         "difference, first those that seed models hold wrong; weight: the same by sample weights; cap: only "
         "drop pairs over `ratio`",
     )
+    unit: Literal["characters", "words", "tokens"] = Field(
+        "characters",
+        description="what lengths are counted in; words are runs between white space; tokens are estimated by "
+        "words, signs, single Chinese, Japanese and Korean characters",
+    )
     bins: int = Field(
         10, ge=1, le=1000, description="quantile bins of the length difference (fewer under 50 pairs a bin)"
     )
@@ -53,6 +64,7 @@ class Rule(BaseModel, extra="forbid"):
         description="match and weight inside each criterion of each source; false: over all, so that sources may "
         "offset each other",
     )
+    max_dropped: float = Field(0.9, ge=0, le=1, description=MAX_DROPPED)
     ratio: float = Field(
         8.0, gt=1, allow_inf_nan=False, description="cap: largest ratio of the longer to the shorter length"
     )
@@ -68,6 +80,8 @@ def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame | None = None) -> pl.LazyF
         rejected_chars=chars("rejected"),
         chosen_words=words("chosen"),
         rejected_words=words("rejected"),
+        chosen_tokens=tokens("chosen"),
+        rejected_tokens=tokens("rejected"),
     ).unique()
     both = (pl.col("chosen_chars") > 0) & (pl.col("rejected_chars") > 0)
     ratio = pl.col("chosen_chars").log() - pl.col("rejected_chars").log()
@@ -80,32 +94,26 @@ def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame | None = None) -> pl.LazyF
 def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
     """Drops `longer_wins_surplus`, `shorter_wins_surplus` or `length_ratio` (value: `log_ratio`), or weights
     `length_balance`. Of a surplus those go first whose label the mixture's seed models hold wrong, where they
-    agree with labels at all; of the rest a keyed hash of the pair_id says which, the same ones in every run.
+    agree with labels at all; of the rest a keyed hash of the pair_id says which, the same ones in every run. Keeps
+    `would_drop_too_many` where `max_dropped` says so.
     """
-    texts = as_published(survivors.filter(pl.col("log_ratio").is_not_null()))
+    rows = _measured(survivors, params.unit).filter(pl.min_horizontal("chosen", "rejected") > 0)
+    texts = likelier(rows).with_columns(log_ratio=pl.col("chosen").log() - pl.col("rejected").log())
     if params.policy == "cap":
         over = texts.filter(pl.col("log_ratio").abs() > np.log(params.ratio))
         return decisions(over, "drop", "length_ratio", "log_ratio")
-    return balance(_measured(texts), _LENGTH, **params.model_dump(exclude={"ratio"}))
+    made = balance(texts, _LENGTH, **params.model_dump(exclude={"unit", "ratio", "max_dropped"}))
+    return spared(made, texts, params.per_source, params.max_dropped)
 
 
-def as_published(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose pair an earlier rule has flipped (column `flipped`), with lengths and margin turned too."""
-    turned = pl.col("flipped")
-    return rows.with_columns(
-        chosen_chars=pl.when(turned).then("rejected_chars").otherwise("chosen_chars"),
-        rejected_chars=pl.when(turned).then("chosen_chars").otherwise("rejected_chars"),
-        **{name: pl.when(turned).then(-pl.col(name)).otherwise(name) for name in ("log_ratio", "margin")},
-    )
-
-
-def report(frame: pl.DataFrame, by: Sequence[str] = ("source",)) -> pl.DataFrame:
+def report(frame: pl.DataFrame, by: Sequence[str] = ("source",), unit: str = "characters") -> pl.DataFrame:
     """What length alone says about the labels: `filters._balance.lean` with the share `longer_share`.
 
-    `frame` has `by`, chosen_chars, rejected_chars and, where pairs count unequally, weight (null = 1).
+    `frame` has `by`, the signal's lengths in `unit` and what `lean` reads of weights and labels.
     """
-    return lean(_measured(frame), by, "longer_share")
+    return lean(_measured(frame, unit), by, "longer_share")
 
 
-def _measured(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_columns(chosen="chosen_chars", rejected="rejected_chars")
+def _measured(rows: pl.DataFrame, unit: str) -> pl.DataFrame:
+    name = "chars" if unit == "characters" else unit
+    return rows.with_columns(chosen=f"chosen_{name}", rejected=f"rejected_{name}")

@@ -18,7 +18,7 @@ text of fewer than 20 words, and the prompt of such a completion, must have the 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import polars as pl
 import pyarrow as pa
@@ -72,6 +72,7 @@ _PARTS = ("prompt", "chosen", "rejected")
 
 
 class Rule(BaseModel, extra="forbid"):
+    before_flips: ClassVar = True  # labels are compared as the sources wrote them
     text_jaccard: float = Field(
         0.8, ge=FLOOR, le=1, description="least similarity of prompt, of chosen and of rejected, each"
     )

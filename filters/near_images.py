@@ -9,6 +9,8 @@ equal, and opposed labels.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -40,6 +42,7 @@ SIGNAL = pa.schema(
 
 
 class Rule(BaseModel, extra="forbid"):
+    before_flips: ClassVar = True  # labels are compared as the sources wrote them
     image_hamming: int = Field(
         6, ge=0, le=MOST, description="most bits of 64 in which the hashes of two pictures that look alike differ"
     )

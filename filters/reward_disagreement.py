@@ -8,6 +8,9 @@ Reward models like long answers: without care the longer answer wins even more o
 the pairs that stay are weighed so that lengths say no more than before; a trainer that ignores weights takes
 `at_equal_length = "judge"`, or `length_bias` after this rule.
 
+A soft label under 0.5 says that the rejected one is better: a trainer that ignores the column `soft_label` (TRL's
+does) learns such pairs the wrong way round, and takes another policy than `soften`.
+
 Each criterion and modality of a source is judged apart: a model of helpfulness must not throw out the labels of
 harmlessness. Pairs that another criterion orders the other way round are left alone: that is no noise.
 """

@@ -48,7 +48,7 @@ COLUMNS = {
     "licence": "SPDX id or the source's own words",
     "extra": "JSON of native fields without a column; `flipped_from` is the id before a rule flipped the pair",
     "copy": "0, 1, ... : a pair that the mixture weights up is there more than once",
-    "soft_label": "probability that chosen is better; null means 1",
+    "soft_label": "probability that chosen is better; null means 1; under 0.5 the other one is: mind this column",
     "weight": "of the pair in the loss; null means 1",
 }
 

@@ -81,9 +81,7 @@ def plan(recipe: Recipe, candidates: pl.DataFrame, steps: Sequence[tuple[str, St
     Raises `PrefmillError` when a step decides about what it was not given, or when the books don't balance.
     """
     _check_candidates(recipe, candidates)
-    survivors = candidates.sort(ORDER).with_columns(
-        flipped=pl.lit(False), soft_label=pl.lit(None, pl.Float64), weight=pl.lit(None, pl.Float64)
-    )
+    survivors = left(candidates, [])
     ledger = []
     all_steps: list[tuple[str, Step]] = [
         ("role", lambda frame: _role(recipe, frame)),
@@ -104,6 +102,16 @@ def plan(recipe: Recipe, candidates: pl.DataFrame, steps: Sequence[tuple[str, St
     made = Plan(rows, lines, _counts(candidates, rows, lines, pl.lit(True)), books, rules)
     _balance(made)
     return made
+
+
+def left(candidates: pl.DataFrame, decisions: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """What a step gets after those that have made `decisions`, a frame for each step, in their order."""
+    survivors = candidates.sort(ORDER).with_columns(
+        flipped=pl.lit(False), soft_label=pl.lit(None, pl.Float64), weight=pl.lit(None, pl.Float64)
+    )
+    for made in decisions:
+        survivors = _applied(survivors, made)
+    return survivors
 
 
 def _check_candidates(recipe: Recipe, candidates: pl.DataFrame) -> None:

@@ -89,6 +89,7 @@ def load_recipe(
     }
     reader.stop()
     reader.check_meaning(top, read_sources, is_benchmark)
+    reader.check_order(read_rules)
     reader.check_named_sources(read_rules, read_sources, is_benchmark)
     filled = {name: reader.fill(name, source) for name, source in read_sources.items()}
     reader.stop()
@@ -222,6 +223,18 @@ class _Reader:
                 self.wrong(
                     f"licences.allow names {name!r}, but licences.use is 'commercial'; take one of them out"
                 )
+
+    def check_order(self, rules: Mapping[str, BaseModel]) -> None:
+        """Rules that compare labels as the sources wrote them cannot see what a rule before them has flipped."""
+        flips = ""
+        for rule, params in rules.items():
+            if flips and getattr(params, "before_flips", False):
+                self.wrong(
+                    f"[rules.{rule}] compares labels as the sources wrote them, but comes after [rules.{flips}], "
+                    "which flips some: write it before"
+                )
+            if getattr(params, "policy", None) == "flip":
+                flips = rule
 
     def check_named_sources(
         self, rules: Mapping[str, BaseModel], sources: Collection[str], is_benchmark: Callable[[str], bool] | None

@@ -6,15 +6,48 @@ from typing import Any
 
 import polars as pl
 
+import filters
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from pairs.store import Store
-from pipelines import notes, steps
+from pipelines import notes, steps, survivors
 
 RULE = "reward_disagreement"
 SHOWN = 20
 _CUT = 400
 _KEY = ["source", "pair_id"]
+_APART = ["source", "criterion", "modality"]
+
+
+def books(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
+    """A row per source, criterion and modality of the pairs that the rule was given: how far the reward models may
+    be trusted there, and why the rule abstains where it does, as the ledger has it. None without the rule."""
+    if RULE not in made.rules:
+        return []
+    given = survivors.given_to(store, recipe, made, RULE)
+    kept = made.ledger.filter(rule=RULE, action="keep").join(given.select(*_KEY, *_APART[1:]), on=_KEY)
+    why = kept.group_by(_APART).agg(why=pl.col("reason").first(), low=pl.col("value").first())
+    told = (
+        filters.load(RULE)
+        .report(given, recipe.rules[RULE])
+        .join(why, on=_APART, how="left", maintain_order="left")
+    )
+    nobody = pl.col("why").eq_missing("rewards_disagree_too_often")
+    return list(
+        told.with_columns(
+            trusted=pl.when(nobody).then(0).otherwise("trusted"),
+            agreement_low=pl.coalesce("low", "agreement_low"),
+            abstains="why",
+        )
+        .drop("why", "low")
+        .to_dicts()
+    )
+
+
+def meaning(recipe: Recipe) -> str:
+    """What the value of one of the rule's decisions is."""
+    agree = getattr(recipe.rules.get(RULE), "policy", None) == "keep_if_agree"
+    return "gold model's margin" if agree else "label is right with"
 
 
 def dropped(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
@@ -29,25 +62,30 @@ def dropped(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
     return rows.fill_null(0).with_columns(share).sort("source", "modality").to_dicts()
 
 
-def examples(store: Store, recipe: Recipe, made: Plan) -> dict[str, list[dict[str, Any]]]:
-    """The pairs that the rule acted on with most and with least confidence, at most `SHOWN` each: source,
-    pair_id, action, probability (of the label), the cut texts, and `rewards` of both completions by model.
-
-    A pair is in one of the two lists only.
+def examples(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
+    """Per source and modality the pairs that the rule acted on with `most` and with `least` confidence, at most
+    `SHOWN` each: source, pair_id, action, value (what it is, `meaning` says), the cut texts, and `rewards` of both
+    completions by model. A pair is in one of the two lists only.
     """
-    acted = _acted(made).filter(pl.col("value").is_not_null()).sort("value", *_KEY)
-    most = acted.head(min(SHOWN, (acted.height + 1) // 2))
-    least = acted.tail(min(SHOWN, acted.height - most.height)).reverse()
-    texts = _texts(store, recipe, pl.concat([most, least]).select(_KEY))
-    return {
-        name: [
-            {"source": row["source"], "pair_id": row["pair_id"], "action": row["action"],
-             "probability": row["value"], **texts[row["source"], row["pair_id"]]}
-            for row in rows.iter_rows(named=True)
-        ]
-        for name, rows in (("most", most), ("least", least))
-        if rows.height
-    }  # fmt: skip
+    kinds = steps.training(store, recipe).select(*_KEY, "modality").collect()
+    acted = _acted(made).filter(pl.col("value").is_not_null()).join(kinds, on=_KEY).sort("value", *_KEY)
+    sides = []
+    for (source, modality), rows in sorted(acted.partition_by("source", "modality", as_dict=True).items()):
+        most = rows.head(min(SHOWN, (rows.height + 1) // 2))
+        least = rows.tail(min(SHOWN, rows.height - most.height)).reverse()
+        sides.append((source, modality, most, least))
+    if not sides:
+        return []
+    texts = _texts(store, recipe, pl.concat([rows for *_, most, least in sides for rows in (most, least)]))
+    return [
+        {"source": source, "modality": modality, "most": _shown(most, texts), "least": _shown(least, texts)}
+        for source, modality, most, least in sides
+    ]
+
+
+def _shown(rows: pl.DataFrame, texts: dict[tuple[str, str], dict[str, Any]]) -> list[dict[str, Any]]:
+    named = rows.select(*_KEY, "action", "value").iter_rows(named=True)
+    return [{**row, **texts[row["source"], row["pair_id"]]} for row in named]
 
 
 def _acted(made: Plan) -> pl.DataFrame:

@@ -11,11 +11,11 @@ import sources
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from pairs.store import Store
-from pipelines import report, steps
+from pipelines import biases, steps
 
 KEY = ["source", "pair_id"]
 LENGTHS = (
-    "Length bias by source, before the rules and after\n"
+    "Length bias by source, criterion and modality, before the rules and after\n"
     "Share of pairs in which the longer completion is chosen, and the AUC of a model that knows only lengths."
 )
 LABELS = (
@@ -37,7 +37,7 @@ NO_BENCHMARK = "the recipe lists no benchmark"
 def tables(store: Store, recipe: Recipe, made: Plan) -> dict[str, list[dict[str, Any]] | str]:
     """Rows of figures by heading, as the card shows them, or why there are none."""
     return {
-        LENGTHS: report.lengths(store, recipe, made) or "no pair has a text on both sides",
+        LENGTHS: biases.lengths(store, recipe, made) or "no pair has a text on both sides",
         LABELS: against_rewards(store, recipe, made) or (SILENT if steps.scored_by(store, recipe) else NO_REWARDS),
         OVERLAP: overlap(store, recipe, made) if _has_benchmark(store, recipe) else NO_BENCHMARK,
     }

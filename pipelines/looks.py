@@ -12,7 +12,7 @@ import polars as pl
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from pairs.store import Store
-from pipelines import benchmarks, plots, steps
+from pipelines import benchmarks, biases, plots, steps
 from pipelines.plots import as_markdown
 
 __all__ = [
@@ -68,9 +68,10 @@ def table(rows: Sequence[dict[str, Any]]) -> dg.MetadataValue:
 
 def measures(store: Store, recipe: Recipe, made: Plan) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Of all pairs that might enter, and of those that did as they are published: difference (characters, chosen
-    less rejected), reward_margin (null without rewards) and weight (of all copies; null for those left out)."""
+    less rejected), reward_margin (null without rewards), weight (of all copies; null for those left out) and
+    soft_label (null: 1)."""
     weight = pl.col("weight").fill_null(1.0).sum().alias("weight")
-    kept = made.rows.lazy().group_by(KEY).agg(pl.col("flipped").first(), weight)
+    kept = made.rows.lazy().group_by(KEY).agg(pl.col("flipped", "soft_label").first(), weight)
     lengths = steps.signals(store, recipe, "length_bias").select("pair_id", "chosen_chars", "rejected_chars")
     margins = steps.signals(store, recipe, "reward_disagreement").select("pair_id", "reward_margin")
     every = (
@@ -80,7 +81,7 @@ def measures(store: Store, recipe: Recipe, made: Plan) -> tuple[pl.DataFrame, pl
         .join(margins, on="pair_id", how="left")
         .join(kept, on=KEY, how="left")
         .select(  # ids stay out: of many million pairs they would fill the memory
-            "flipped", "weight", "reward_margin",
+            "flipped", "soft_label", "weight", "reward_margin",
             difference=(pl.col("chosen_chars") - pl.col("rejected_chars")).fill_null(0),
         )
         .collect(engine="streaming")
@@ -93,13 +94,18 @@ def measures(store: Store, recipe: Recipe, made: Plan) -> tuple[pl.DataFrame, pl
 
 
 def plan_plots(store: Store, recipe: Recipe, made: Plan) -> dict[str, bytes]:
-    """Length difference before and after, reward margins where there are any, source shares."""
+    """Length difference and formatting before and after, reward margins where there are any, source shares."""
     every, left = measures(store, recipe, made)
     before, after = (frame["difference"].to_numpy() for frame in (every, left))
-    drawn = {"length_difference": plots.length_difference(before, after, left["weight"].to_numpy())}
+    weight, soft = left["weight"].to_numpy(), left["soft_label"].fill_null(1.0).to_numpy()
+    both_ways = np.concatenate([after, -after]), np.concatenate([weight * soft, weight * (1 - soft)])
+    drawn = {"length_difference": plots.length_difference(before, *both_ways)}
     margins = [frame["reward_margin"].filter(frame["reward_margin"].is_finite()) for frame in (every, left)]
     if len(margins[0]):
         drawn["reward_margin"] = plots.reward_margins(margins[0].to_numpy(), margins[1].to_numpy())
+    if marks := biases.formatting(store, recipe, made):
+        parts = [", ".join(str(row[name]) for name in biases.BY) for row in marks]
+        drawn["formatting"] = plots.leanings(parts, [(row["auc"], row["auc after"]) for row in marks])
     rows = sources(store, recipe, made)
     drawn["source_shares"] = plots.source_shares(
         [row["source"] for row in rows], [row["pairs"] for row in rows], [row["in the mixture"] for row in rows]

@@ -56,6 +56,25 @@ def length_difference(before: np.ndarray, after: np.ndarray, weights: np.ndarray
     return as_png(figure)
 
 
+def leanings(parts: Sequence[str], aucs: Sequence[tuple[float, float | None]]) -> bytes:
+    """AUC of formatting alone for each part of a mixture, before and after the rules (None: nothing is left)."""
+    figure, axes = new_figure(height=1.2 + 0.3 * max(len(parts), 2))
+    places = np.arange(len(parts))[::-1]
+    before, after = np.array(aucs, dtype=np.float64).T  # nothing left: not a number, and not drawn
+    axes.hlines(places, before, after, color=BEFORE, linewidth=1.2)
+    axes.plot(before, places, "o", color=BEFORE, markersize=9, label="before")
+    axes.plot(after, places, "o", color=AFTER, markersize=6, label="after")
+    axes.axvline(0.5, color="black", linewidth=0.8, linestyle="--")
+    axes.set_yticks(places, parts)
+    axes.set_ylim(-0.6, len(parts) - 0.4)
+    reach = max(0.1, 1.1 * float(np.nanmax(np.abs(np.array(aucs, dtype=np.float64) - 0.5))))
+    axes.set_xlim(0.5 - reach, 0.5 + reach)  # no less: a hundredth must not look like much
+    axes.set_xlabel("AUC of formatting alone; 0.5: it says nothing")
+    axes.set_title("Formatting")
+    axes.legend(frameon=False, loc="best")
+    return as_png(figure)
+
+
 def reward_margins(margins: np.ndarray, kept: np.ndarray) -> bytes:
     """Histogram of the reward margins of all pairs, and of those kept with the label they are published with."""
     figure, axes = new_figure()

@@ -14,7 +14,7 @@ import filters
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from pairs.store import Store, settle
-from pipelines import benchmarks, disagreements, looks, notes, outcomes, planted, steps
+from pipelines import benchmarks, biases, disagreements, looks, notes, outcomes, planted, steps
 
 KEY = ["source", "pair_id"]
 EXAMPLES = 3
@@ -76,10 +76,17 @@ def _context(store: Store, recipe: Recipe, made: Plan, found: Mapping[str, Any])
         "sources": rows,
         "asides": asides.sort("source", "kind", "reason").collect().to_dicts(),
         "drops": looks.drops(made),
-        "lengths": lengths(store, recipe, made),
-        "disagreement": disagreement(store, recipe),
+        "lengths": biases.lengths(store, recipe, made),
+        "lengths_by_margin": biases.lengths_by_margin(store, recipe, made),
+        "unit": biases.unit(recipe),
+        "formatting": biases.formatting(store, recipe, made),
+        "formatting_kinds": biases.formatting_kinds(store, recipe, made),
+        "measure": biases.measure(recipe),
+        "formatting_rule": biases.FORMATTING in recipe.rules,
+        "disagreement": disagreements.books(store, recipe, made),
         "disagreed": disagreements.dropped(store, recipe, made) if disagreements.RULE in recipe.rules else [],
         "disagreements": disagreements.examples(store, recipe, made),
+        "disagreement_value": disagreements.meaning(recipe),
         "overlap": overlap(store, recipe),
         "planted": [vars(one) for one in planted.planted(store, recipe)],
         "evaluation": [_evaluation(found)] if found else [],
@@ -120,40 +127,6 @@ def _headlines(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         rest = {name: value for name, value in row.items() if name not in (*place, "from", "to")}
         rows.append(place | {"95% interval": within} | rest | {"contaminated": seen})
     return rows
-
-
-def lengths(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
-    """A row per source: the share of longer winners and the AUC of length alone, before and after the rules."""
-    module = filters.load("length_bias")
-    report = module.report
-    signal = steps.signals(store, recipe, "length_bias").filter(pl.col("log_ratio").is_not_null())
-    kept = made.rows.lazy().filter(pl.col("copy") == 0).select(*KEY, "weight", "flipped")
-    numbers = ["source", "chosen_chars", "rejected_chars", "log_ratio", "margin", "weight", "flipped"]
-    texts = (
-        steps.training(store, recipe)
-        .select(KEY)
-        .join(signal, on="pair_id")
-        .join(kept, on=KEY, how="left")
-        .select(numbers)  # ids stay out: of many million pairs they would fill the memory
-        .collect(engine="streaming")
-        .sort(numbers)
-    )
-    after = module.as_published(texts.filter(pl.col("flipped").is_not_null()))
-    before = report(texts.drop("weight", "flipped"))
-    return before.join(report(after), on="source", how="left", suffix=" after", maintain_order="left").to_dicts()
-
-
-def disagreement(store: Store, recipe: Recipe) -> list[dict[str, Any]]:
-    """A row per source: how far the reward model may be trusted there."""
-    params = recipe.rules.get("reward_disagreement")
-    if params is None:
-        return []
-    signal = steps.signals(store, recipe, "reward_disagreement").collect()
-    train = steps.candidates(store, recipe).join(
-        steps.training(store, recipe).select("source", "pair_id").collect(), on=["source", "pair_id"], how="semi"
-    )
-    rows = train.join(signal, on="pair_id", how="left", maintain_order="left")
-    return list(filters.load("reward_disagreement").report(rows, params).to_dicts())
 
 
 def overlap(store: Store, recipe: Recipe) -> list[dict[str, Any]]:

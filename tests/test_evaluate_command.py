@@ -32,7 +32,7 @@ splits = ["{split}"]
 path = "{root}"
 splits = ["natural"]
 """
-SIGNALS = ("groups", "contamination", "length_bias", "near_images", "reward_disagreement")
+SIGNALS = ("groups", "contamination", "formatting_bias", "length_bias", "near_images", "reward_disagreement")
 
 
 def question(n):

@@ -12,7 +12,7 @@ from filter_frames import pairs, row
 from filters._apply import decide, run_signal, with_signal
 from filters.formatting_bias import KINDS, Rule, report
 
-RICH = "# Plan\n\n- **one** thing\n- two\n1. three\n2) four\n\n## More 🎉 and __bold__ 😀"
+RICH = "# Plan\n\n- **one** thing\n- two\n1. three\n2) four\n\n## More 🎉 and __bold type__ 😀"
 PLAIN = "#hashtag is no heading, 5 * 3 * 2 is no bold, -1 no list\n2024. was a year"
 
 
@@ -22,8 +22,30 @@ def counts(text):
 
 
 def test_headings_list_items_bold_spans_and_emoji_are_counted():
-    assert counts(RICH) == [2, 4, 2, 2]
-    assert counts(PLAIN) == [0, 0, 0, 0]
+    assert counts(RICH) == [2, 4, 2, 2, 0]
+    assert counts(PLAIN) == [0, 0, 0, 0, 0]
+
+
+def test_what_is_inside_code_decorates_nothing():
+    script = "# set up\n- a **b** c\nclass A:\n    def __init__(self): print('🎉')\n"
+    for fenced in (
+        f"```python\n{script}```",
+        f"~~~\n{script}~~~\n",
+        f"1. so:\n   ```\n{script}   ```",
+        f"```\n{script}",
+    ):
+        assert counts(fenced) == [0, int(fenced[0] == "1"), 0, 0, 1]
+    both = f"# One\n```sh\n{script}```\n\n## Two `**kwargs` and ``a ` b``\n```\n{script}```\n- `item`"
+    assert counts(both) == [2, 1, 0, 0, 5]
+
+
+def test_names_with_underscores_are_not_bold():
+    assert counts("call __init__ of a__b c__d, or __main__.py") == [0, 0, 0, 0, 0]
+    assert counts("(__do it__), __Note:__ and __two words__.") == [0, 0, 3, 0, 0]
+
+
+def test_signs_that_only_their_variant_makes_an_emoji_are_counted():
+    assert counts("❤️ is one, ❤ is text, 1️⃣ one, 2 none") == [0, 0, 0, 2, 0]
 
 
 def frames(marks, kind="bold", **facts):
@@ -63,6 +85,14 @@ def test_after_the_rule_formatting_alone_says_nothing(policy, kind, measure):
     assert set(made["reason"]) <= reasons
 
 
+def test_code_counts_where_it_is_asked_for_alone():
+    rows, signal = frames(tilted(), "code")
+    assert decide("formatting_bias", rows, signal, Rule()).is_empty()
+    assert report(after(rows, signal, Rule(measure="code"))[1], measure="code")["auc"][0] == pytest.approx(
+        0.5, abs=0.03
+    )
+
+
 def test_another_kind_than_the_measured_one_is_left_alone():
     rows, signal = frames(tilted(), "headings")
     assert decide("formatting_bias", rows, signal, Rule(measure="emoji")).is_empty()
@@ -81,4 +111,4 @@ def test_a_cap_drops_pairs_over_the_ratio_on_either_side():
 def test_a_flipped_pair_counts_the_other_way_round():
     marks = [(5, 1)] * 10
     assert decide("formatting_bias", *frames(marks, flipped=[n < 5 for n in range(10)]), Rule()).is_empty()
-    assert decide("formatting_bias", *frames(marks), Rule()).height == 10
+    assert decide("formatting_bias", *frames(marks), Rule(max_dropped=1))["action"].to_list() == ["drop"] * 10

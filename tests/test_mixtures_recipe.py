@@ -217,3 +217,22 @@ def test_a_bilevel_search_wants_its_trusted_sets_named(tmp_path):
         "search.method 'bilevel' learns weights against trusted sets; name them in search.trusted"
     ]
     assert read(tmp_path, text + "trusted = ['hh_rlhf']\n").search.method == "bilevel"
+
+
+@pytest.mark.parametrize("rule", ["contradictions", "duplicates", "near_duplicates", "near_images"])
+def test_labels_are_compared_before_any_is_flipped(tmp_path, rule):
+    (tmp_path / "turned.toml").write_text(
+        f'[sources.hh_rlhf]\n[rules.reward_disagreement]\npolicy = "flip"\n[rules.{rule}]\n'
+    )
+    with pytest.raises(RecipeError) as caught:
+        steps.load_recipe(str(tmp_path / "turned.toml"))
+    assert str(caught.value).endswith(
+        f"[rules.{rule}] compares labels as the sources wrote them, but comes after [rules.reward_disagreement], "
+        "which flips some: write it before"
+    )
+    for text in (
+        f'[sources.hh_rlhf]\n[rules.{rule}]\n[rules.reward_disagreement]\npolicy = "flip"\n',
+        f'[sources.hh_rlhf]\n[rules.reward_disagreement]\npolicy = "soften"\n[rules.{rule}]\n',
+    ):
+        (tmp_path / "sound.toml").write_text(text)
+        assert rule in steps.load_recipe(str(tmp_path / "sound.toml")).rules

@@ -118,7 +118,7 @@ def test_the_summary_and_the_report_say_it_all(demo):
         assert phrase in text
     page = outcomes.report_path(store, recipe).read_text()
     assert "<script" not in page
-    assert page.count("data:image/png;base64,") == 7
+    assert page.count("data:image/png;base64,") == 8
     assert "Adversarial/Manual" in page, "what is missing of a benchmark is said"
 
 

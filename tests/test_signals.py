@@ -71,4 +71,6 @@ def test_the_card_says_what_was_not_measured_and_why(store, recipes):
         "not measured: no rule of the recipe reads rewards, so no seed model has scored a pair"
     )
     assert said["Overlap with benchmarks"] == "not measured: the recipe lists no benchmark"
-    assert said["Length bias by source, before the rules and after"].startswith("Share of pairs")
+    assert said["Length bias by source, criterion and modality, before the rules and after"].startswith(
+        "Share of pairs"
+    )
