@@ -16,6 +16,8 @@ from rewards.sequence import Rows
 
 TAILS = ["it is red", "it is blue and yes", "no", "it is", "it is red " * 9, "word good bad", "it is green"]
 
+PLAIN = "{% for m in messages %}{{ m.role }}: {{ m.content }}{% if not loop.last %}\n{% endif %}{% endfor %}"
+
 
 def alone(model, items):
     """Each item by itself, in full: nothing is shared and nothing padded."""
@@ -120,6 +122,16 @@ def test_completions_that_are_alike_keep_their_last_token(classifier):  # noqa: 
     model = load_reward_model(classifier)
     items = [item("it is red"), item("it is red")]
     assert [type(batch) for batch in model.batches(items)] == [Forest]
+    np.testing.assert_allclose(model.rewards(items), alone(model, items), atol=1e-5)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 0, 1)])
+def test_a_completion_that_others_begin_with_keeps_its_own_reward(classifier, order):  # noqa: F811
+    """Without a mark at the end of a turn the shared part may be a completion as a whole."""
+    model = load_reward_model(classifier)
+    model.encoder.tokenizer.chat_template = PLAIN
+    items = [(item("it is"), item("it is red"), item("it is blue"))[place] for place in order]
+    assert () in model.batches(items)[0].trees[0].tails
     np.testing.assert_allclose(model.rewards(items), alone(model, items), atol=1e-5)
 
 
