@@ -31,10 +31,14 @@ class Encoder:
         processor: ProcessorMixin | None,
         max_length: int,
         max_pixels: int,
+        context: int | None = None,
     ) -> None:
+        """`context`: tokens that the model has places for, where it says so; beyond it nobody trained it."""
         self.tokenizer = tokenizer
         self.processor = processor
-        self.max_length = max_length
+        self.max_length = min(max_length, context or max_length)
+        limit = "max_length" if self.max_length == max_length else "the model's context"
+        self._too_long = f"longer than {limit} ({self.max_length})"
         self.max_pixels = max_pixels
         if not tokenizer.chat_template:
             raise PrefmillError(
@@ -57,7 +61,8 @@ class Encoder:
         processor = None
         if hasattr(config, "vision_config"):
             processor = load_processor(path, config, revision=revision, tokenizer=tokenizer)
-        made = cls(tokenizer, processor, max_length, max_pixels)
+        context = getattr(config.get_text_config(), "max_position_embeddings", None)
+        made = cls(tokenizer, processor, max_length, max_pixels, context)
         made._loaded = partial(
             cls.load, path, config, revision=revision, max_length=max_length, max_pixels=max_pixels
         )
@@ -83,9 +88,8 @@ class Encoder:
     def refusals(self, items: Sequence[Item]) -> list[str]:
         """Why each item cannot be shown to the model whole; empty where it can."""
         lengths = self.lengths(items).tolist()
-        long = f"longer than max_length ({self.max_length})"
         return [
-            (long if length > self.max_length else "") if length else self._unshown(item)
+            (self._too_long if length > self.max_length else "") if length else self._unshown(item)
             for item, length in zip(items, lengths, strict=True)
         ]
 
