@@ -74,8 +74,7 @@ class TransformersModel:
             batch_windows(logits.body)
 
     def fits(self, items: Sequence[Item]) -> np.ndarray:
-        lengths = self.encoder.lengths(items)
-        return (lengths > 0) & (lengths <= self.encoder.max_length)
+        return np.array([not reading.refusal for reading in self.encoder.read(items)], bool)
 
     def rewards(self, items: Sequence[Item]) -> np.ndarray:
         self.model.eval()

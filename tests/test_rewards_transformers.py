@@ -163,16 +163,21 @@ def test_what_is_longer_than_the_models_own_context_does_not_fit(classifier, vis
         assert model.encoder.max_length == most
         items = [item("it is red"), item("it is red " * most)]
         assert model.fits(items).tolist() == [True, False]
-        assert model.encoder.refusals(items) == ["", f"longer than the model's context ({most})"]
+        assert [one.refusal for one in model.encoder.read(items)] == [
+            "",
+            f"longer than the model's context ({most})",
+        ]
         assert np.isfinite(model.rewards(items[:1])).all()
         assert model.fingerprint != load_reward_model(folder, max_length=40).fingerprint
     pictured = Encoder.load(
         str(vision_backbone), AutoModel.from_pretrained(vision_backbone).config, revision=None, max_length=4096,
         max_pixels=56 * 56,
     )  # fmt: skip
-    assert pictured.refusals([item("it is red " * 512)]) == ["longer than the model's context (512)"]
+    assert pictured.read([item("it is red " * 512)])[0].refusal == "longer than the model's context (512)"
     pictures = (solid((9, 9, 9)),) * 130  # of four tokens each
-    assert pictured.refusals([item("it is red", images=pictures)]) == ["longer than the model's context (512)"]
+    assert (
+        pictured.read([item("it is red", images=pictures)])[0].refusal == "longer than the model's context (512)"
+    )
 
 
 def test_a_model_with_two_labels_is_refused(classifier, tmp_path):
