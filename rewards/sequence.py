@@ -25,13 +25,12 @@ if TYPE_CHECKING:
 
 TOKEN_BUDGET = 16_384  # tokens of a batch, padding included
 _TOKENIZING = threading.Lock()  # a tokenizer keeps its padding as a state: two threads would disturb each other
+# The chat template is not among them: its text is hashed, wherever it lies.
 _HASHED = (
-    "*.safetensors",
-    "config.json",
-    "tokenizer.json",
-    "preprocessor_config.json",
-    "model.safetensors.index.json",
-)
+    "*.safetensors", "model.safetensors.index.json", "config.json",
+    "processor_config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json",
+    "tokenizer.model", "vocab.*", "merges.txt", "added_tokens.json", "special_tokens_map.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
