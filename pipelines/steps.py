@@ -157,11 +157,11 @@ def reward_models(store: Store, recipe: Recipe) -> Iterator[RewardModel]:
         return
     from rewards.load import load_reward_model
 
-    for name in recipe.rewards.local():
-        if name == "embedded":
+    for local in recipe.rewards.here():
+        if local.model == "embedded":
             yield from _embedded(store, recipe)
         else:
-            yield load_reward_model(name)
+            yield load_reward_model(local.model, **local.options())
     for given in recipe.rewards.servers:
         yield served(store, given, training(store, recipe))
 

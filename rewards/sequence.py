@@ -116,7 +116,7 @@ class Rows:
         ]
 
 
-def load_classifier(path: str, *, revision: str | None, max_length: int) -> TransformersModel:
+def load_classifier(path: str, *, revision: str | None, max_length: int, max_pixels: int) -> TransformersModel:
     """An `AutoModelForSequenceClassification` with one label, from a folder or the hub.
 
     Only safetensors, and no code from the model's own repository.
@@ -136,9 +136,9 @@ def load_classifier(path: str, *, revision: str | None, max_length: int) -> Tran
         )
     if model.config.num_labels != 1:
         raise PrefmillError(f"{path}: has {model.config.num_labels} labels, expected a reward model with one")
-    encoder = Encoder.load(path, model.config, revision=revision, max_length=max_length, max_pixels=768 * 28 * 28)
+    encoder = Encoder.load(path, model.config, revision=revision, max_length=max_length, max_pixels=max_pixels)
 
-    fingerprint = fingerprint_of(path, model, encoder)
+    fingerprint = fingerprint_of(path, model, encoder, revision)
     if not hasattr(model, "score"):
         return TransformersModel(model, encoder, lambda batch: model(**batch).logits[:, 0], fingerprint)
 
@@ -150,8 +150,8 @@ def load_classifier(path: str, *, revision: str | None, max_length: int) -> Tran
     return TransformersModel(model, encoder, Trunk(model.base_model, head), fingerprint)
 
 
-def load_ours(path: str) -> TransformersModel:
-    """A trained `PrefmillRewardModel` from its folder."""
+def load_ours(path: str, max_length: int | None, max_pixels: int | None) -> TransformersModel:
+    """A trained `PrefmillRewardModel` from its folder; without lengths, with those it was trained with."""
     from transformers import AutoModel
 
     import rewards.vision  # noqa: F401  registers the model with transformers
@@ -161,8 +161,9 @@ def load_ours(path: str) -> TransformersModel:
     model.score.float()
     config = model.config
     encoder = Encoder.load(
-        path, config.backbone_config, revision=None, max_length=config.max_tokens, max_pixels=config.max_pixels
-    )
+        path, config.backbone_config, revision=None, max_length=max_length or config.max_tokens,
+        max_pixels=max_pixels or config.max_pixels,
+    )  # fmt: skip
     return TransformersModel(
         model, encoder, Trunk(model.backbone, model.score), fingerprint_of(path, model, encoder)
     )
@@ -175,8 +176,10 @@ def dtype_and_device() -> tuple[Any, str]:
     return (torch.bfloat16, "cuda") if torch.cuda.is_available() else (torch.float32, "cpu")
 
 
-def fingerprint_of(path: str, model: PreTrainedModel, encoder: Encoder) -> str:
-    """Weights (the files' hash, or the hub's commit), chat template, precision and lengths."""
+def fingerprint_of(path: str, model: PreTrainedModel, encoder: Encoder, revision: str | None = None) -> str:
+    """Weights (the files' hash, or the hub's commit that `revision` is), chat template, precision and lengths."""
+    from huggingface_hub import hf_hub_download
+
     digest = hashlib.sha256()
     folder = Path(path)
     if folder.is_dir():
@@ -184,7 +187,8 @@ def fingerprint_of(path: str, model: PreTrainedModel, encoder: Encoder) -> str:
             with file.open("rb") as opened:
                 digest.update(file.name.encode() + hashlib.file_digest(opened, "sha256").digest())
     else:
-        digest.update(f"{path}@{getattr(model.config, '_commit_hash', None)}".encode())
+        snapshot = Path(hf_hub_download(path, "config.json", revision=revision)).parent
+        digest.update(f"{path}@{snapshot.name}".encode())
     digest.update(
         f"{encoder.tokenizer.chat_template}{model.dtype}{encoder.max_length} {encoder.max_pixels}".encode()
     )
