@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from pairs.errors import PrefmillError
+from pairs.errors import PrefmillError, shown
 from rewards.interface import RewardModel
 
 if TYPE_CHECKING:
@@ -58,9 +58,23 @@ def _load_outside(path: str, revision: str | None, max_length: int, max_pixels: 
     from rewards.sequence import load_classifier
     from rewards.value_head import find_value_head, load_value_head
 
-    shown = {"revision": revision, "max_length": max_length, "max_pixels": max_pixels}
-    head = find_value_head(path, revision)
-    return load_classifier(path, **shown) if head is None else load_value_head(path, head, **shown)
+    options = {"revision": revision, "max_length": max_length, "max_pixels": max_pixels}
+    try:
+        head = find_value_head(path, revision)
+        return load_classifier(path, **options) if head is None else load_value_head(path, head, **options)
+    except (OSError, ValueError) as error:  # what transformers says of names and files, in paragraphs
+        said = shown(" ".join(str(error).split()), 200)
+        raise PrefmillError(f"{_sought(path, revision)} (transformers says {said})") from error
+
+
+def _sought(path: str, revision: str | None) -> str:
+    if Path(path).is_dir():
+        return f"{path}: holds no reward model that transformers can load"
+    at = f" at revision {revision}" if revision else ""
+    return (
+        f"{path}: there is no folder {Path(path).absolute()}, and no reward model came from the hub under this "
+        f"name{at}; check the name, or download the model where there is a network and name its folder"
+    )
 
 
 def load_server(

@@ -111,3 +111,27 @@ def test_one_model_is_in_memory_at_a_time(tmp_path, monkeypatch, store, classifi
     monkeypatch.setattr("rewards.load.load_reward_model", watched)
     steps.score(store, recipe(tmp_path, local(classifier) + local(ours) + local(other)))
     assert left == [[], [], []]
+
+
+def test_a_name_that_leads_nowhere_is_said_in_one_line(tmp_path, monkeypatch):
+    """No network here, as on most clusters: what was looked for is what can be mended."""
+    monkeypatch.chdir(tmp_path)
+    for name, options in (("models/demoo", {}), ("owner/judge", {"revision": "c" * 40}), ("/no/such/place", {})):
+        with pytest.raises(PrefmillError) as caught:
+            load_reward_model(name, **options)
+        said = str(caught.value)
+        assert len(said.splitlines()) == 1
+        assert said.startswith(
+            f"{name}: there is no folder {tmp_path / name}, and no reward model came from the hub"
+        )
+        assert ("at revision ccc" in said) == bool(options)
+        assert "check the name" in said
+
+
+def test_a_folder_that_holds_half_a_model_is_said_in_one_line(tmp_path, classifier):  # noqa: F811
+    folder = shutil.copytree(classifier, tmp_path / "half")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(
+        PrefmillError, match=f"^{folder}: holds no reward model that transformers can load .*safetensors"
+    ):
+        load_reward_model(folder)
