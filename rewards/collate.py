@@ -3,6 +3,7 @@ because a model matches pictures to marks by order alone."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -55,6 +56,7 @@ class Encoder:
         self.processor = processor
         self.max_length = min(max_length, context or max_length)
         limit = "max_length" if self.max_length == max_length else "the model's context"
+        self._types = False  # whether the model is told which tokens are a picture's by token_type_ids
         self._too_long = f"longer than {limit} ({self.max_length})"
         self.max_pixels = max_pixels
         if not tokenizer.chat_template:
@@ -80,6 +82,7 @@ class Encoder:
             processor = load_processor(path, config, revision=revision, tokenizer=tokenizer)
         context = getattr(config.get_text_config(), "max_position_embeddings", None)
         made = cls(tokenizer, processor, max_length, max_pixels, context)
+        made._types = processor is not None and _takes_types(config)
         made._loaded = partial(
             cls.load, path, config, revision=revision, max_length=max_length, max_pixels=max_pixels
         )
@@ -169,13 +172,23 @@ class Encoder:
         else:
             batch = self.processor(
                 text=texts,
-                images=[picture for row in pictures for picture in row],
+                images=pictures,
                 padding=True,
                 return_tensors="pt",
                 add_special_tokens=False,
                 input_data_format="channels_last",
             )
-        return {name: value for name, value in batch.items() if name != "token_type_ids"}
+        kept = self._types and any(pictures)
+        return {name: value for name, value in batch.items() if name != "token_type_ids" or kept}
+
+
+def _takes_types(config: PretrainedConfig) -> bool:
+    """Whether a backbone reads `token_type_ids`: Gemma 3 attends both ways inside a picture by them. Tokenizers
+    make them for other models too, which know no such input."""
+    from transformers import MODEL_MAPPING
+
+    model = MODEL_MAPPING.get(type(config), None)
+    return model is not None and "token_type_ids" in inspect.signature(model.forward).parameters
 
 
 def _limit(image_processor: Any, max_pixels: int) -> None:
