@@ -18,6 +18,7 @@ from pairs.media import decode_image, image_size
 from pairs.schema import IMAGE_MARK
 from rewards.interface import Item
 from rewards.processors import load_processor
+from rewards.tokenizing import OneAtATime
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase, ProcessorMixin
@@ -66,7 +67,9 @@ class Encoder:
             )
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token  # rewards are read by the mask, never by the pad id
+        self._words = OneAtATime(tokenizer)
         if processor is not None:
+            processor.tokenizer = self._words
             _limit(processor.image_processor, max_pixels)
 
     @classmethod
@@ -102,7 +105,7 @@ class Encoder:
         if not items:
             return []
         texts, refusals = zip(*map(self._written, items), strict=True)
-        tokens = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        tokens = self._words(list(texts), add_special_tokens=False)["input_ids"]
         return list(map(self._reading, items, texts, tokens, refusals))
 
     def lengths(self, items: Sequence[Item]) -> np.ndarray:
@@ -139,17 +142,17 @@ class Encoder:
     def _reading(self, item: Item, text: str, tokens: list[int], refusal: str) -> Reading:
         if refusal or not tokens:
             return Reading(text, tokens, 0, refusal or "no text")
-        length = len(tokens) + self._more_tokens(item, len(tokens))
+        length = len(tokens) + self._more_tokens(item, text, len(tokens))
         return Reading(text, tokens, length, self._too_long if length > self.max_length else "")
 
-    def _more_tokens(self, item: Item, tokens: int) -> int:
-        """How many tokens the pictures of an item have beyond one each, of an item of so many `tokens`."""
+    def _more_tokens(self, item: Item, text: str, tokens: int) -> int:
+        """How many tokens the pictures of an item have beyond one each, of an item whose text has `tokens`."""
         pictures = item.images + item.completion_images
         if self.processor is None or not pictures:
             return 0
         image = self.processor.image_processor
         if not hasattr(image, "merge_size"):  # cannot say a picture's tokens without making them
-            return int(self.encode([item])["input_ids"].shape[1]) - tokens
+            return int(self.encode([item], [text])["input_ids"].shape[1]) - tokens
         patches = (image.get_number_of_image_patches(high, wide, {}) for high, wide in map(image_size, pictures))
         return sum(int(count // image.merge_size**2) - 1 for count in patches)
 
@@ -163,12 +166,13 @@ class Encoder:
             ]
         return str(self.tokenizer.apply_chat_template(messages, tokenize=False))
 
-    def encode(self, items: Sequence[Item]) -> dict[str, Any]:
-        """Tensors of a batch: `input_ids`, `attention_mask` [items, tokens] and what pictures need."""
-        texts = [self.text(item) for item in items]
+    def encode(self, items: Sequence[Item], texts: Sequence[str] | None = None) -> dict[str, Any]:
+        """Tensors of a batch: `input_ids`, `attention_mask` [items, tokens] and what pictures need. `texts` where
+        they are known from `read`. Threads may call it together."""
+        texts = [self.text(item) for item in items] if texts is None else list(texts)
         pictures = [[decode_image(data) for data in item.images + item.completion_images] for item in items]
         if self.processor is None or not any(pictures):
-            batch = self.tokenizer(texts, add_special_tokens=False, padding=True, return_tensors="pt")
+            batch = self._words(texts, add_special_tokens=False, padding=True, return_tensors="pt")
         else:
             batch = self.processor(
                 text=texts,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import orjson
 
-from rewards.collate import Encoder, budget_batches
+from rewards.collate import Encoder, Reading, budget_batches
 from rewards.interface import Item
 from rewards.trees import LONGEST, Tree, common_tokens, encode, last_states
 
@@ -44,11 +44,11 @@ class Forest:
 
 
 def forests(
-    encoder: Encoder, items: Sequence[Item], body: PreTrainedModel, head: Callable[[Tensor], Tensor], budget: int
-) -> tuple[list[Forest], np.ndarray]:
+    encoder: Encoder, items: Sequence[Item], readings: Sequence[Reading], body: PreTrainedModel,
+    head: Callable[[Tensor], Tensor], budget: int,
+) -> tuple[list[Forest], np.ndarray]:  # fmt: skip
     """Batches of at most `budget` tokens, padding included, of the items that share a prompt with another; and the
-    places of the others, int64."""
-    readings = encoder.read(items)
+    places of the others, int64. `readings`: the items as `encoder` reads them."""
     tokens, lengths = [one.tokens for one in readings], [one.length for one in readings]
     trees: list[Tree] = []
     alone = [place for place, item in enumerate(items) if item.completion_images]

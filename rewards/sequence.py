@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from pairs.errors import PrefmillError
 from rewards.batches import judge
-from rewards.collate import Encoder, budget_batches
+from rewards.collate import Encoder, Reading, budget_batches
 from rewards.interface import Item
 from rewards.prefixes import Forest, forests
 from rewards.trees import why_not
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 TOKEN_BUDGET = 16_384  # tokens of a batch, padding included
-_TOKENIZING = threading.Lock()  # a tokenizer keeps its padding as a state: two threads would disturb each other
 # The chat template is not among them: its text is hashed, wherever it lies.
 _HASHED = (
     "*.safetensors", "model.safetensors.index.json", "config.json",
@@ -68,28 +66,42 @@ class TransformersModel:
         self.encoder = encoder
         self.logits = logits
         self.fingerprint = fingerprint
+        self._read: dict[int, tuple[Item, Reading]] = {}  # by its id, what `fits` was asked for last
         self.shares = isinstance(logits, Trunk) and why_not(logits.body) is None
         if isinstance(logits, Trunk):
             batch_windows(logits.body)
 
     def fits(self, items: Sequence[Item]) -> np.ndarray:
-        return np.array([not reading.refusal for reading in self.encoder.read(items)], bool)
+        readings = self.encoder.read(items)
+        self._read = {id(item): (item, reading) for item, reading in zip(items, readings, strict=True)}
+        return np.array([not reading.refusal for reading in readings], bool)
 
     def rewards(self, items: Sequence[Item]) -> np.ndarray:
         self.model.eval()
         return judge(self.batches(items), np.zeros(len(items), np.float32), self.model.device)
 
     def batches(self, items: Sequence[Item]) -> list[Forest | Rows]:
-        """The items in the batches that `rewards` runs, the longest sequences first."""
+        """The items in the batches that `rewards` runs, the longest sequences first. Raises `PrefmillError` for
+        one that cannot be shown."""
+        readings = self._readings(items)
+        for item, reading in zip(items, readings, strict=True):
+            if not reading.length:
+                raise PrefmillError(f"completion {item.completion_id}: {reading.refusal}; ask `fits` first")
         shared: list[Forest] = []
         alone = np.arange(len(items))
         if self.shares and isinstance(self.logits, Trunk) and len(items) > 1:
-            shared, alone = forests(self.encoder, items, self.logits.body, self.logits.head, TOKEN_BUDGET)
-        lengths = self.encoder.lengths([items[place] for place in alone])
+            body, head = self.logits.body, self.logits.head
+            shared, alone = forests(self.encoder, items, readings, body, head, TOKEN_BUDGET)
+        lengths = np.array([readings[place].length for place in alone], np.int64)
         return shared + [
-            Rows(alone[batch], [items[place] for place in alone[batch]], self)
-            for batch in budget_batches(lengths, TOKEN_BUDGET)
+            Rows(rows, [items[row] for row in rows], [readings[row].text for row in rows], self)
+            for rows in (alone[batch] for batch in budget_batches(lengths, TOKEN_BUDGET))
         ]
+
+    def _readings(self, items: Sequence[Item]) -> list[Reading]:
+        """The items as the encoder reads them; those that `fits` was asked for last are not read again."""
+        new = iter(self.encoder.read([item for item in items if id(item) not in self._read]))
+        return [self._read[id(item)][1] if id(item) in self._read else next(new) for item in items]
 
 
 @dataclass(frozen=True)
@@ -98,11 +110,11 @@ class Rows:
 
     rows: np.ndarray
     items: list[Item]
+    texts: list[str]
     model: TransformersModel
 
     def encode(self) -> dict[str, Tensor]:
-        with _TOKENIZING:
-            return self.model.encoder.encode(self.items)
+        return self.model.encoder.encode(self.items, self.texts)
 
     def judge(self, encoded: dict[str, Tensor]) -> Tensor:
         return self.model.logits(encoded)
@@ -112,7 +124,8 @@ class Rows:
         if not middle:
             return []
         return [
-            Rows(self.rows[part], self.items[part], self.model) for part in (slice(middle), slice(middle, None))
+            Rows(self.rows[part], self.items[part], self.texts[part], self.model)
+            for part in (slice(middle), slice(middle, None))
         ]
 
 

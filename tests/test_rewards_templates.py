@@ -10,6 +10,7 @@ from test_rewards_embedded import own_cache, publish, row  # noqa: F401
 from test_rewards_transformers import classifier, solid, text_backbone, vision_backbone  # noqa: F401
 from transformers import AutoConfig
 
+from pairs.errors import PrefmillError
 from pairs.schema import IMAGE_MARK
 from rewards.collate import Encoder
 from rewards.interface import Item
@@ -111,6 +112,8 @@ def test_a_conversation_that_the_template_refuses_does_not_fit(classifier):  # n
         "its chat template says: Conversation roles must alternate user/assistant/user/assistant/...",
     ]
     assert model.rewards(items[:1]).shape == (1,)
+    with pytest.raises(PrefmillError, match="completion 1: its chat template says"):
+        model.rewards(items)
 
 
 def test_pairs_that_the_template_refuses_are_left_out_of_training(text_backbone, tmp_path):  # noqa: F811
