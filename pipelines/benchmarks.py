@@ -88,12 +88,13 @@ def contaminated_by(store: Store, recipe: Recipe, rows: pl.DataFrame) -> pl.Data
 
 def models(store: Store, recipe: Recipe, named: Sequence[str], for_text: Sequence[str]) -> RewardModel:
     """The model to measure: the mean of those named, another for text where given; none named: the mixture's own,
-    with the recipe's `text_model`. A name is a folder, an id on the hub, that of a model under the recipe's
-    `[[rewards.servers]]`, or that of a trained mixture."""
+    with the recipe's `text_model`. A name is a folder or an id on the hub, loaded as the recipe's
+    `[[rewards.local]]` says, that of a model under its `[[rewards.servers]]`, or that of a trained mixture."""
     from rewards.ensemble import Ensemble, Routed
     from rewards.load import load_reward_model
 
     servers = {given.model: given for given in recipe.rewards.servers}
+    options = {given.model: given.options() for given in recipe.rewards.local}
     if not named and not for_text and recipe.text_model is not None:
         check_text_model(store, recipe)
         for_text = [recipe.text_model]
@@ -103,7 +104,7 @@ def models(store: Store, recipe: Recipe, named: Sequence[str], for_text: Sequenc
         loaded = [
             steps.served(store, servers[path], measured)
             if path in servers
-            else load_reward_model(_trained(store, path) or path)
+            else load_reward_model(_trained(store, path) or path, **options.get(path, {}))
             for path in paths
         ]
         return loaded[0] if len(loaded) == 1 else Ensemble(loaded)

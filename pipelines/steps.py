@@ -33,7 +33,8 @@ from pairs.tables import TABLES
 from pipelines import notes
 from pipelines import trust as trusts
 from rewards.interface import RewardModel
-from rewards.score import ScoreBooks
+from rewards.score import ScoreBooks, completions_of
+from rewards.score import score as run
 from sources._books import Books
 
 NARROW = ["source", "pair_id", "prompt_id", "chosen_id", "rejected_id", "modality", "criterion", "label_source"]
@@ -157,11 +158,11 @@ def reward_models(store: Store, recipe: Recipe) -> Iterator[RewardModel]:
         return
     from rewards.load import load_reward_model
 
-    for name in recipe.rewards.local():
-        if name == "embedded":
+    for local in recipe.rewards.here():
+        if local.model == "embedded":
             yield from _embedded(store, recipe)
         else:
-            yield load_reward_model(name)
+            yield load_reward_model(local.model, **local.options())
     for given in recipe.rewards.servers:
         yield served(store, given, training(store, recipe))
 
@@ -175,26 +176,24 @@ def served(store: Store, given: ServerRecipe, judges: pl.LazyFrame) -> RewardMod
     return judged(store, model, judges) if isinstance(model, Judge) else model
 
 
-def _embedded(store: Store, recipe: Recipe) -> list[RewardModel]:
+def _embedded(store: Store, recipe: Recipe) -> Iterator[RewardModel]:
     from rewards.dynamics import dynamics
     from rewards.embedded import cross_fit
 
     # A seed model that trained on benchmarks would leak them into every decision.
     seen = training(store, recipe).join(signals(store, recipe, "groups"), on="pair_id", how="left")
     learned = trusts.unverified(seen, trusts.gold(store, recipe, seen))
-    return [
-        cross_fit(seen, store.media, folds=recipe.rewards.folds, seed=recipe.seed),
-        dynamics(learned, store.media, seed=recipe.seed),
-    ]
+    yield cross_fit(seen, store.media, folds=recipe.rewards.folds, seed=recipe.seed)
+    yield dynamics(learned, store.media, seed=recipe.seed)
 
 
 def score(store: Store, recipe: Recipe) -> list[ScoreBooks]:
     """Score each completion of the recipe's training pairs that has no reward yet, by every model."""
-    from rewards.score import completions_of
-    from rewards.score import score as run
-
     wanted = completions_of(training(store, recipe))
-    done = [run(store, model, wanted, progress=sys.stderr.isatty()) for model in reward_models(store, recipe)]
+    done = []
+    for model in reward_models(store, recipe):
+        done.append(run(store, model, wanted, progress=sys.stderr.isatty()))
+        del model  # before the next one is loaded
     notes.write(store, "scored", recipe.name, {"models": [books.model for books in done]})
     return done
 

@@ -47,7 +47,7 @@ class BackboneStates:
         encoder = Encoder.load(
             path, backbone.config, revision=revision, max_length=max_length, max_pixels=max_pixels
         )
-        fingerprint = fingerprint_of(path, model, encoder)
+        fingerprint = fingerprint_of(path, model, encoder, revision)
         self.model = TransformersModel(backbone, encoder, Trunk(backbone, _as_it_is), fingerprint)
         self.fingerprint = f"frozen-{fingerprint}"
         self.width = int(backbone.config.get_text_config().hidden_size)

@@ -82,7 +82,8 @@ def _fitting(batch: Batch, encoded: dict[str, Tensor], device: Any) -> Iterator[
         halves = batch.halves()
         if not halves:
             raise PrefmillError(
-                "the reward model ran out of memory on one completion alone; lower max_length or use a larger card"
+                "the reward model ran out of memory on one completion alone; lower its max_length or max_pixels, "
+                "in [[rewards.local]] or [train], or use a larger card"
             ) from None
     # Outside the handler: there its traceback would keep the tensors of the failed try alive.
     moved = {}

@@ -3,23 +3,42 @@ because a model matches pictures to marks by order alone."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jinja2.exceptions import TemplateError
 
 from pairs.errors import PrefmillError
 from pairs.media import decode_image, image_size
 from pairs.schema import IMAGE_MARK
 from rewards.interface import Item
 from rewards.processors import load_processor
+from rewards.tokenizing import OneAtATime
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase, ProcessorMixin
 
 MAX_RATIO = 200  # of a picture's sides: Qwen's resizing refuses more
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An item as a model reads it: its text, and the ids of its tokens with one for each picture.
+
+    `length` is their number with pictures at full length, 0 where the item cannot be shown at all: pictures for a
+    model of texts, a picture too long and thin, a text that spells a token of pictures, turns that the chat
+    template refuses. `refusal` says why it cannot be shown, or not whole; empty where it can.
+    """
+
+    text: str
+    tokens: list[int]
+    length: int
+    refusal: str
 
 
 class Encoder:
@@ -31,10 +50,15 @@ class Encoder:
         processor: ProcessorMixin | None,
         max_length: int,
         max_pixels: int,
+        context: int | None = None,
     ) -> None:
+        """`context`: tokens that the model has places for, where it says so; beyond it nobody trained it."""
         self.tokenizer = tokenizer
         self.processor = processor
-        self.max_length = max_length
+        self.max_length = min(max_length, context or max_length)
+        limit = "max_length" if self.max_length == max_length else "the model's context"
+        self._types = False  # whether the model is told which tokens are a picture's by token_type_ids
+        self._too_long = f"longer than {limit} ({self.max_length})"
         self.max_pixels = max_pixels
         if not tokenizer.chat_template:
             raise PrefmillError(
@@ -43,7 +67,9 @@ class Encoder:
             )
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token  # rewards are read by the mask, never by the pad id
+        self._words = OneAtATime(tokenizer)
         if processor is not None:
+            processor.tokenizer = self._words
             _limit(processor.image_processor, max_pixels)
 
     @classmethod
@@ -57,7 +83,9 @@ class Encoder:
         processor = None
         if hasattr(config, "vision_config"):
             processor = load_processor(path, config, revision=revision, tokenizer=tokenizer)
-        made = cls(tokenizer, processor, max_length, max_pixels)
+        context = getattr(config.get_text_config(), "max_position_embeddings", None)
+        made = cls(tokenizer, processor, max_length, max_pixels, context)
+        made._types = processor is not None and _takes_types(config)
         made._loaded = partial(
             cls.load, path, config, revision=revision, max_length=max_length, max_pixels=max_pixels
         )
@@ -72,26 +100,33 @@ class Encoder:
         if self.processor is not None:
             self.processor.image_processor.save_pretrained(folder)
 
-    def lengths(self, items: Sequence[Item]) -> np.ndarray:
-        """Tokens of each item, int64 [items]; 0 for one that the model cannot be shown: pictures for a model of
-        texts, a picture too long and thin, or a text that spells a token of pictures."""
+    def read(self, items: Sequence[Item]) -> list[Reading]:
+        """Each item as the model reads it."""
         if not items:
-            return np.zeros(0, np.int64)
-        counts = map(len, self.tokens(items))
-        return np.array([self._length(item, count) for item, count in zip(items, counts, strict=True)])
+            return []
+        texts, refusals = zip(*map(self._written, items), strict=True)
+        tokens = self._words(list(texts), add_special_tokens=False)["input_ids"]
+        return list(map(self._reading, items, texts, tokens, refusals))
 
-    def refusals(self, items: Sequence[Item]) -> list[str]:
-        """Why each item cannot be shown to the model whole; empty where it can."""
-        lengths = self.lengths(items).tolist()
-        long = f"longer than max_length ({self.max_length})"
-        return [
-            (long if length > self.max_length else "") if length else self._unshown(item)
-            for item, length in zip(items, lengths, strict=True)
-        ]
+    def lengths(self, items: Sequence[Item]) -> np.ndarray:
+        """Tokens of each item, pictures at full length, int64 [items]; 0 where it cannot be shown."""
+        return np.array([reading.length for reading in self.read(items)], np.int64)
 
     def scaled(self, pictures: Sequence[bytes]) -> int:
         """How many of some pictures have more than `max_pixels`: the model sees them smaller than they are."""
         return sum(high * wide > self.max_pixels for high, wide in map(image_size, pictures))
+
+    def _written(self, item: Item) -> tuple[str, str]:
+        """The text of an item; or none, and why it cannot be shown to the model."""
+        refusal = self._unshown(item)
+        if refusal:
+            return "", refusal
+        try:
+            return self.text(item), ""
+        except TemplateError as error:
+            if type(error) is not TemplateError:  # a template that is broken, not one that speaks
+                raise
+            return "", f"its chat template says: {error}"
 
     def _unshown(self, item: Item) -> str:
         pictures = item.images + item.completion_images
@@ -104,23 +139,22 @@ class Encoder:
             return f"a picture more than {MAX_RATIO} times as long as wide"
         return ""
 
-    def _length(self, item: Item, tokens: int) -> int:
-        pictures = item.images + item.completion_images
-        if self._unshown(item):
-            return 0
-        if self.processor is None:
-            return tokens
-        sizes = [image_size(picture) for picture in pictures]
-        image = self.processor.image_processor
-        if pictures and not hasattr(image, "merge_size"):  # cannot say a picture's tokens without making them
-            return int(self.encode([item])["input_ids"].shape[1])
-        patches = (image.get_number_of_image_patches(high, wide, {}) for high, wide in sizes)
-        return tokens + sum(int(count // image.merge_size**2) - 1 for count in patches)
+    def _reading(self, item: Item, text: str, tokens: list[int], refusal: str) -> Reading:
+        if refusal or not tokens:
+            return Reading(text, tokens, 0, refusal or "no text")
+        length = len(tokens) + self._more_tokens(item, text, len(tokens))
+        return Reading(text, tokens, length, self._too_long if length > self.max_length else "")
 
-    def tokens(self, items: Sequence[Item]) -> list[list[int]]:
-        """Token ids of each item, one for each picture."""
-        texts = [self.text(item) for item in items]
-        return list(self.tokenizer(texts, add_special_tokens=False)["input_ids"])
+    def _more_tokens(self, item: Item, text: str, tokens: int) -> int:
+        """How many tokens the pictures of an item have beyond one each, of an item whose text has `tokens`."""
+        pictures = item.images + item.completion_images
+        if self.processor is None or not pictures:
+            return 0
+        image = self.processor.image_processor
+        if not hasattr(image, "merge_size"):  # cannot say a picture's tokens without making them
+            return int(self.encode([item], [text])["input_ids"].shape[1]) - tokens
+        patches = (image.get_number_of_image_patches(high, wide, {}) for high, wide in map(image_size, pictures))
+        return sum(int(count // image.merge_size**2) - 1 for count in patches)
 
     def text(self, item: Item) -> str:
         """Prompt and completion through the chat template."""
@@ -132,22 +166,33 @@ class Encoder:
             ]
         return str(self.tokenizer.apply_chat_template(messages, tokenize=False))
 
-    def encode(self, items: Sequence[Item]) -> dict[str, Any]:
-        """Tensors of a batch: `input_ids`, `attention_mask` [items, tokens] and what pictures need."""
-        texts = [self.text(item) for item in items]
+    def encode(self, items: Sequence[Item], texts: Sequence[str] | None = None) -> dict[str, Any]:
+        """Tensors of a batch: `input_ids`, `attention_mask` [items, tokens] and what pictures need. `texts` where
+        they are known from `read`. Threads may call it together."""
+        texts = [self.text(item) for item in items] if texts is None else list(texts)
         pictures = [[decode_image(data) for data in item.images + item.completion_images] for item in items]
         if self.processor is None or not any(pictures):
-            batch = self.tokenizer(texts, add_special_tokens=False, padding=True, return_tensors="pt")
+            batch = self._words(texts, add_special_tokens=False, padding=True, return_tensors="pt")
         else:
             batch = self.processor(
                 text=texts,
-                images=[picture for row in pictures for picture in row],
+                images=pictures,
                 padding=True,
                 return_tensors="pt",
                 add_special_tokens=False,
                 input_data_format="channels_last",
             )
-        return {name: value for name, value in batch.items() if name != "token_type_ids"}
+        kept = self._types and any(pictures)
+        return {name: value for name, value in batch.items() if name != "token_type_ids" or kept}
+
+
+def _takes_types(config: PretrainedConfig) -> bool:
+    """Whether a backbone reads `token_type_ids`: Gemma 3 attends both ways inside a picture by them. Tokenizers
+    make them for other models too, which know no such input."""
+    from transformers import MODEL_MAPPING
+
+    model = MODEL_MAPPING.get(type(config), None)
+    return model is not None and "token_type_ids" in inspect.signature(model.forward).parameters
 
 
 def _limit(image_processor: Any, max_pixels: int) -> None:

@@ -119,7 +119,6 @@ class CrossFit:
     media: MediaOf
     keys: pl.DataFrame
     fold_of: pl.DataFrame
-    folds: int
     settings: HeadSettings
 
     def fits(self, items: Sequence[Item]) -> np.ndarray:
@@ -141,17 +140,19 @@ class CrossFit:
         return out
 
     @cached_property
-    def models(self) -> list[EmbeddedModel]:
-        """One model per fold, trained on the pairs of all other folds."""
+    def models(self) -> dict[int, EmbeddedModel]:
+        """One model per fold that holds completions, trained on the pairs of all other folds."""
         rows = training_rows(self.pairs, self.media, self.keys)
         fold = self.keys["fold"].to_numpy()
         held = np.array([_share(f"held-out {self.settings.seed}", group) for group in self.keys["group_id"]])
-        models = []
-        for number in range(self.folds):
+        models = {}
+        for number in self.fold_of["fold"].unique().sort().to_list():
             seen = np.flatnonzero((fold != number) & (held >= HELD_OUT))
             stop = np.flatnonzero((fold != number) & (held < HELD_OUT))
+            if not len(seen):  # of one or two groups
+                seen, stop = stop, seen
             settings = replace(self.settings, seed=self.settings.seed + number)
-            models.append(EmbeddedModel(fit(rows.take(seen), rows.take(stop), settings).head, settings))
+            models[number] = EmbeddedModel(fit(rows.take(seen), rows.take(stop), settings).head, settings)
         return models
 
 
@@ -168,8 +169,8 @@ def cross_fit(
 
     A group's fold is a keyed hash of its id. A pair counts once however many sources hold it; beyond
     `trained_pairs`, those with the smallest keyed hash are trained on. The fingerprint comes from the
-    features, the settings and the training pairs, before any training. Raises `PrefmillError` when there
-    are too few groups to fill every fold.
+    features, the settings and the training pairs, before any training. Few groups may leave folds empty; raises
+    `PrefmillError` when not even two hold pairs.
     """
     settings = replace(settings or HeadSettings(), seed=seed)
     keys = pair_keys(pairs)
@@ -180,14 +181,14 @@ def cross_fit(
     keys = _with_folds(keys, folds, seed)
     fold_of = _fold_of(keys)
     keys = capped(keys, trained_pairs, seed)
-    if keys["fold"].n_unique() < folds:
+    if keys["fold"].n_unique() < 2:
         raise PrefmillError(
-            f"{len(keys)} pairs in {keys['group_id'].n_unique()} groups leave one of {folds} folds empty; "
-            "add pairs or lower folds"
+            f"{len(keys)} pairs in {keys['group_id'].n_unique()} groups fill only one of {folds} folds, "
+            "expected two at least; add pairs of other prompts"
         )
     text = [f"{VERSION} {settings.key()} folds={folds} held_out={HELD_OUT}"]
     fingerprint = digest_of([*text, *(keys["pair_id"] + " " + keys["group_id"])])
-    return CrossFit(f"cross-fit-{fingerprint}", pairs, media, keys, fold_of, folds, settings)
+    return CrossFit(f"cross-fit-{fingerprint}", pairs, media, keys, fold_of, settings)
 
 
 def pair_keys(pairs: pl.LazyFrame) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import orjson
 
-from rewards.collate import Encoder, budget_batches
+from rewards.collate import Encoder, Reading, budget_batches
 from rewards.interface import Item
 from rewards.trees import LONGEST, Tree, common_tokens, encode, last_states
 
@@ -44,12 +44,12 @@ class Forest:
 
 
 def forests(
-    encoder: Encoder, items: Sequence[Item], body: PreTrainedModel, head: Callable[[Tensor], Tensor], budget: int
-) -> tuple[list[Forest], np.ndarray]:
+    encoder: Encoder, items: Sequence[Item], readings: Sequence[Reading], body: PreTrainedModel,
+    head: Callable[[Tensor], Tensor], budget: int,
+) -> tuple[list[Forest], np.ndarray]:  # fmt: skip
     """Batches of at most `budget` tokens, padding included, of the items that share a prompt with another; and the
-    places of the others, int64."""
-    lengths = encoder.lengths(items)
-    tokens = encoder.tokens(items)
+    places of the others, int64. `readings`: the items as `encoder` reads them."""
+    tokens, lengths = [one.tokens for one in readings], [one.length for one in readings]
     trees: list[Tree] = []
     alone = [place for place, item in enumerate(items) if item.completion_images]
     groups: dict[tuple[bytes, tuple[bytes, ...]], list[int]] = {}
@@ -70,7 +70,7 @@ def forests(
     return made, np.array(sorted(alone), np.int64)
 
 
-def _chunks(rows: list[int], tokens: list[list[int]], lengths: np.ndarray) -> Iterator[list[int]]:
+def _chunks(rows: list[int], tokens: list[list[int]], lengths: list[int]) -> Iterator[list[int]]:
     """Items of one prompt in sequences of at most `LONGEST` tokens, unless one alone is longer."""
     common = common_tokens([tokens[row] for row in rows])
     chunk: list[int] = []
@@ -79,6 +79,6 @@ def _chunks(rows: list[int], tokens: list[list[int]], lengths: np.ndarray) -> It
         if chunk and size + len(tokens[row]) - common > LONGEST:
             yield chunk
             chunk = []
-        size = size + len(tokens[row]) - common if chunk else int(lengths[row])
+        size = size + len(tokens[row]) - common if chunk else lengths[row]
         chunk.append(row)
     yield chunk

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from pairs.errors import PrefmillError
 from rewards.batches import judge
-from rewards.collate import Encoder, budget_batches
+from rewards.collate import Encoder, Reading, budget_batches
 from rewards.interface import Item
 from rewards.prefixes import Forest, forests
 from rewards.trees import why_not
@@ -24,14 +23,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 TOKEN_BUDGET = 16_384  # tokens of a batch, padding included
-_TOKENIZING = threading.Lock()  # a tokenizer keeps its padding as a state: two threads would disturb each other
+# The chat template is not among them: its text is hashed, wherever it lies.
 _HASHED = (
-    "*.safetensors",
-    "config.json",
-    "tokenizer.json",
-    "preprocessor_config.json",
-    "model.safetensors.index.json",
-)
+    "*.safetensors", "model.safetensors.index.json", "config.json",
+    "processor_config.json", "preprocessor_config.json", "tokenizer_config.json", "tokenizer.json",
+    "tokenizer.model", "vocab.*", "merges.txt", "added_tokens.json", "special_tokens_map.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,29 +66,42 @@ class TransformersModel:
         self.encoder = encoder
         self.logits = logits
         self.fingerprint = fingerprint
+        self._read: dict[int, tuple[Item, Reading]] = {}  # by its id, what `fits` was asked for last
         self.shares = isinstance(logits, Trunk) and why_not(logits.body) is None
         if isinstance(logits, Trunk):
             batch_windows(logits.body)
 
     def fits(self, items: Sequence[Item]) -> np.ndarray:
-        lengths = self.encoder.lengths(items)
-        return (lengths > 0) & (lengths <= self.encoder.max_length)
+        readings = self.encoder.read(items)
+        self._read = {id(item): (item, reading) for item, reading in zip(items, readings, strict=True)}
+        return np.array([not reading.refusal for reading in readings], bool)
 
     def rewards(self, items: Sequence[Item]) -> np.ndarray:
         self.model.eval()
         return judge(self.batches(items), np.zeros(len(items), np.float32), self.model.device)
 
     def batches(self, items: Sequence[Item]) -> list[Forest | Rows]:
-        """The items in the batches that `rewards` runs, the longest sequences first."""
+        """The items in the batches that `rewards` runs, the longest sequences first. Raises `PrefmillError` for
+        one that cannot be shown."""
+        readings = self._readings(items)
+        for item, reading in zip(items, readings, strict=True):
+            if not reading.length:
+                raise PrefmillError(f"completion {item.completion_id}: {reading.refusal}; ask `fits` first")
         shared: list[Forest] = []
         alone = np.arange(len(items))
         if self.shares and isinstance(self.logits, Trunk) and len(items) > 1:
-            shared, alone = forests(self.encoder, items, self.logits.body, self.logits.head, TOKEN_BUDGET)
-        lengths = self.encoder.lengths([items[place] for place in alone])
+            body, head = self.logits.body, self.logits.head
+            shared, alone = forests(self.encoder, items, readings, body, head, TOKEN_BUDGET)
+        lengths = np.array([readings[place].length for place in alone], np.int64)
         return shared + [
-            Rows(alone[batch], [items[place] for place in alone[batch]], self)
-            for batch in budget_batches(lengths, TOKEN_BUDGET)
+            Rows(rows, [items[row] for row in rows], [readings[row].text for row in rows], self)
+            for rows in (alone[batch] for batch in budget_batches(lengths, TOKEN_BUDGET))
         ]
+
+    def _readings(self, items: Sequence[Item]) -> list[Reading]:
+        """The items as the encoder reads them; those that `fits` was asked for last are not read again."""
+        new = iter(self.encoder.read([item for item in items if id(item) not in self._read]))
+        return [self._read[id(item)][1] if id(item) in self._read else next(new) for item in items]
 
 
 @dataclass(frozen=True)
@@ -100,11 +110,11 @@ class Rows:
 
     rows: np.ndarray
     items: list[Item]
+    texts: list[str]
     model: TransformersModel
 
     def encode(self) -> dict[str, Tensor]:
-        with _TOKENIZING:
-            return self.model.encoder.encode(self.items)
+        return self.model.encoder.encode(self.items, self.texts)
 
     def judge(self, encoded: dict[str, Tensor]) -> Tensor:
         return self.model.logits(encoded)
@@ -114,11 +124,12 @@ class Rows:
         if not middle:
             return []
         return [
-            Rows(self.rows[part], self.items[part], self.model) for part in (slice(middle), slice(middle, None))
+            Rows(self.rows[part], self.items[part], self.texts[part], self.model)
+            for part in (slice(middle), slice(middle, None))
         ]
 
 
-def load_classifier(path: str, *, revision: str | None, max_length: int) -> TransformersModel:
+def load_classifier(path: str, *, revision: str | None, max_length: int, max_pixels: int) -> TransformersModel:
     """An `AutoModelForSequenceClassification` with one label, from a folder or the hub.
 
     Only safetensors, and no code from the model's own repository.
@@ -138,9 +149,9 @@ def load_classifier(path: str, *, revision: str | None, max_length: int) -> Tran
         )
     if model.config.num_labels != 1:
         raise PrefmillError(f"{path}: has {model.config.num_labels} labels, expected a reward model with one")
-    encoder = Encoder.load(path, model.config, revision=revision, max_length=max_length, max_pixels=768 * 28 * 28)
+    encoder = Encoder.load(path, model.config, revision=revision, max_length=max_length, max_pixels=max_pixels)
 
-    fingerprint = fingerprint_of(path, model, encoder)
+    fingerprint = fingerprint_of(path, model, encoder, revision)
     if not hasattr(model, "score"):
         return TransformersModel(model, encoder, lambda batch: model(**batch).logits[:, 0], fingerprint)
 
@@ -152,8 +163,8 @@ def load_classifier(path: str, *, revision: str | None, max_length: int) -> Tran
     return TransformersModel(model, encoder, Trunk(model.base_model, head), fingerprint)
 
 
-def load_ours(path: str) -> TransformersModel:
-    """A trained `PrefmillRewardModel` from its folder."""
+def load_ours(path: str, max_length: int | None, max_pixels: int | None) -> TransformersModel:
+    """A trained `PrefmillRewardModel` from its folder; without lengths, with those it was trained with."""
     from transformers import AutoModel
 
     import rewards.vision  # noqa: F401  registers the model with transformers
@@ -163,8 +174,9 @@ def load_ours(path: str) -> TransformersModel:
     model.score.float()
     config = model.config
     encoder = Encoder.load(
-        path, config.backbone_config, revision=None, max_length=config.max_tokens, max_pixels=config.max_pixels
-    )
+        path, config.backbone_config, revision=None, max_length=max_length or config.max_tokens,
+        max_pixels=max_pixels or config.max_pixels,
+    )  # fmt: skip
     return TransformersModel(
         model, encoder, Trunk(model.backbone, model.score), fingerprint_of(path, model, encoder)
     )
@@ -177,8 +189,10 @@ def dtype_and_device() -> tuple[Any, str]:
     return (torch.bfloat16, "cuda") if torch.cuda.is_available() else (torch.float32, "cpu")
 
 
-def fingerprint_of(path: str, model: PreTrainedModel, encoder: Encoder) -> str:
-    """Weights (the files' hash, or the hub's commit), chat template, precision and lengths."""
+def fingerprint_of(path: str, model: PreTrainedModel, encoder: Encoder, revision: str | None = None) -> str:
+    """Weights (the files' hash, or the hub's commit that `revision` is), chat template, precision and lengths."""
+    from huggingface_hub import hf_hub_download
+
     digest = hashlib.sha256()
     folder = Path(path)
     if folder.is_dir():
@@ -186,7 +200,8 @@ def fingerprint_of(path: str, model: PreTrainedModel, encoder: Encoder) -> str:
             with file.open("rb") as opened:
                 digest.update(file.name.encode() + hashlib.file_digest(opened, "sha256").digest())
     else:
-        digest.update(f"{path}@{getattr(model.config, '_commit_hash', None)}".encode())
+        snapshot = Path(hf_hub_download(path, "config.json", revision=revision)).parent
+        digest.update(f"{path}@{snapshot.name}".encode())
     digest.update(
         f"{encoder.tokenizer.chat_template}{model.dtype}{encoder.max_length} {encoder.max_pixels}".encode()
     )

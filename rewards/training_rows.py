@@ -84,7 +84,8 @@ def larger(rows: Dataset, encoder: Encoder) -> int:
 
 def _fits(batch: Sequence[dict[str, Any]], encoder: Encoder, fit: Fit | None = None) -> np.ndarray:
     sides = items(batch)
-    why = [one or other for one, other in zip(*map(encoder.refusals, sides), strict=True)]
+    readings = zip(*map(encoder.read, sides), strict=True)
+    why = [chosen.refusal or rejected.refusal for chosen, rejected in readings]
     if fit is not None:
         fit.refused.update(filter(None, why))
         for chosen, rejected, reason in zip(*sides, why, strict=True):
@@ -199,7 +200,8 @@ class Collator:
 def pair_trees(encoder: Encoder, shown: Sequence[Item], pairs: int) -> list[Tree]:
     """A tree for each pair, of which the chosen items come first in `shown`, then the rejected ones; what cannot
     share, and what is left over, in trees of its own."""
-    tokens, lengths = encoder.tokens(shown), encoder.lengths(shown)
+    readings = encoder.read(shown)
+    tokens, lengths = [one.tokens for one in readings], [one.length for one in readings]
 
     def alone(row: int) -> Tree:
         return Tree.of([row], tokens, lengths, shown[row].images + shown[row].completion_images)

@@ -114,7 +114,7 @@ def encode(trees: Sequence[Tree], encoder: Encoder, body: PreTrainedModel) -> di
         for branch, tail in enumerate(tree.tails, 1):
             segments[number, at : at + len(tail)] = branch
             at += len(tail)
-            ends.append((number, at - 1))
+            ends.append((number, (at if tail else len(prefix)) - 1))  # without a tail the prefix is all of it
     positions = _positions(ids, segments, pictures, encoder, body)
     return {
         "input_ids": ids, "segments": segments, "position_ids": positions, "ends": torch.tensor(ends), **pictures,

@@ -33,7 +33,9 @@ def find_value_head(path: str, revision: str | None) -> Path | None:
         return None  # what else is wrong with the path is said where its weights are loaded
 
 
-def load_value_head(path: str, head: Path, *, revision: str | None, max_length: int) -> TransformersModel:
+def load_value_head(
+    path: str, head: Path, *, revision: str | None, max_length: int, max_pixels: int
+) -> TransformersModel:
     """The backbone of `path` under the head in the file `head`. Only safetensors, and no code from the hub."""
     import torch
     from safetensors.torch import load_file
@@ -58,5 +60,5 @@ def load_value_head(path: str, head: Path, *, revision: str | None, max_length: 
     def score(states: Tensor) -> Tensor:
         return torch.nn.functional.linear(states.float(), weight, bias)[:, 0]
 
-    encoder = Encoder.load(path, model.config, revision=revision, max_length=max_length, max_pixels=768 * 28 * 28)
-    return TransformersModel(model, encoder, Trunk(model, score), fingerprint_of(path, model, encoder))
+    encoder = Encoder.load(path, model.config, revision=revision, max_length=max_length, max_pixels=max_pixels)
+    return TransformersModel(model, encoder, Trunk(model, score), fingerprint_of(path, model, encoder, revision))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
 from pairs.errors import PrefmillError, shown
 from rewards.interface import Item
@@ -25,7 +26,7 @@ def vllm_pooling(server: Server, model: str, *, head: str, revision: str | None 
     import torch
 
     score, weights = _head(Path(head))
-    width = score.inner.in_features
+    width = score.linears()[0].in_features
 
     def ask(item: Item) -> float:
         body = {
@@ -55,20 +56,30 @@ def _state(where: str, given: Any) -> np.ndarray:
 
 
 def _head(folder: Path) -> tuple[Any, str]:
-    """The two-layer head of a checkpoint, float32, without loading its backbone; and the hash of its weights."""
+    """The head of a checkpoint, float32, without loading its backbone; and what it is: weights and form."""
     from safetensors import safe_open
 
-    from rewards.head import RewardHead
+    from rewards.head import ACTIVATIONS, RewardHead
 
+    config = folder / "config.json"
+    given = orjson.loads(config.read_bytes()) if config.is_file() else {}
+    # Checkpoints of before a form could be chosen have two layers with SiLU.
+    layers, activation = given.get("head_layers", 2), given.get("head_activation", "silu")
     found = {}
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, "pt") as opened:
             names = [name for name in opened.keys() if name.startswith("score.")]  # noqa: SIM118  no mapping
             found |= {name.removeprefix("score."): opened.get_tensor(name).float() for name in names}
-    if set(found) != {"inner.weight", "inner.bias", "outer.weight", "outer.bias"}:
-        raise PrefmillError(f"{folder}: no two-layer head in it, expected the folder of a model trained here")
-    hidden, width = found["inner.weight"].shape
-    head = RewardHead(width, hidden)
+    nearest = found.get("inner.weight" if layers > 1 else "outer.weight")  # to the backbone
+    head = None
+    if nearest is not None and activation in ACTIVATIONS:
+        hidden, width = nearest.shape
+        head = RewardHead(width, hidden, layers, activation)
+    if head is None or set(head.state_dict()) != set(found):
+        raise PrefmillError(
+            f"{folder}: no head of {layers} layers with {activation} in it, expected the folder of a model "
+            "trained here"
+        )
     head.load_state_dict(found)
     digest = hashlib.sha256(b"".join(found[name].numpy().tobytes() for name in sorted(found)))
-    return head.eval(), digest.hexdigest()
+    return head.eval(), f"{digest.hexdigest()} {layers} {activation}"

@@ -231,9 +231,33 @@ def test_a_second_run_scores_nothing_and_trains_nothing(store):
     assert "models" not in vars(again)
 
 
+def test_folds_that_no_group_falls_into_are_not_used(store):
+    """Groups fall by a hash: few of them leave folds empty, and more would move no fold of theirs."""
+    fill(store, [(f"question {n}", f"good {n}", f"bad {n}") for n in range(6)])
+    judge = cross_fit(grouped(store), store.media)
+    used = set(judge.fold_of["fold"])
+    assert 2 <= len(used) < 5
+    books = score(store, judge, completions(store, ["toy"]), progress=False)
+    assert (books.scored, set(judge.models)) == (12, used)
+    assert np.isfinite(margins(store, judge.fingerprint)).all()
+    before = dict(judge.fold_of.iter_rows())
+    fill(store, [(f"question {n}", f"good {n}", f"bad {n}") for n in range(6, 60)])
+    after = dict(cross_fit(grouped(store), store.media).fold_of.iter_rows())
+    assert len(set(after.values())) == 5
+    assert {completion: after[completion] for completion in before} == before
+
+
+def test_a_fold_of_one_group_teaches_the_other(store, monkeypatch):
+    """Also where the group would decide when to stop: then nothing stops the training early."""
+    monkeypatch.setattr("rewards.embedded.HELD_OUT", 1.0)
+    fill(store, [(f"question {n}", f"good {n}", f"bad {n}") for n in range(2)])
+    judge = cross_fit(grouped(store), store.media, folds=2, seed=1)
+    assert score(store, judge, completions(store, ["toy"]), progress=False).scored == 4
+
+
 def test_too_few_groups_are_refused(store):
     fill(store, [("one question", f"good {n}", f"bad {n}") for n in range(9)])
-    with pytest.raises(PrefmillError, match="1 groups leave one of 5 folds empty"):
+    with pytest.raises(PrefmillError, match="9 pairs in 1 groups fill only one of 5 folds"):
         cross_fit(grouped(store), store.media)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,8 @@ from rewards.prefixes import Forest
 from rewards.sequence import Rows
 
 TAILS = ["it is red", "it is blue and yes", "no", "it is", "it is red " * 9, "word good bad", "it is green"]
+
+PLAIN = "{% for m in messages %}{{ m.role }}: {{ m.content }}{% if not loop.last %}\n{% endif %}{% endfor %}"
 
 
 def alone(model, items):
@@ -123,6 +127,16 @@ def test_completions_that_are_alike_keep_their_last_token(classifier):  # noqa: 
     np.testing.assert_allclose(model.rewards(items), alone(model, items), atol=1e-5)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 0, 1)])
+def test_a_completion_that_others_begin_with_keeps_its_own_reward(classifier, order):  # noqa: F811
+    """Without a mark at the end of a turn the shared part may be a completion as a whole."""
+    model = load_reward_model(classifier)
+    model.encoder.tokenizer.chat_template = PLAIN
+    items = [(item("it is"), item("it is red"), item("it is blue"))[place] for place in order]
+    assert () in model.batches(items)[0].trees[0].tails
+    np.testing.assert_allclose(model.rewards(items), alone(model, items), atol=1e-5)
+
+
 def test_long_groups_are_cut_between_completions(ours, monkeypatch):  # noqa: F811
     model = load_reward_model(ours)
     items = pictured()
@@ -173,3 +187,39 @@ def test_models_that_count_in_their_own_way_share_nothing(tmp_path):
     model = load_reward_model(tmp_path)
     assert not model.shares
     np.testing.assert_allclose(model.rewards(texts()), alone(model, texts()), atol=1e-5)
+
+
+def test_pictures_of_several_batches_are_made_ready_at_once(ours, monkeypatch):  # noqa: F811
+    """Two batches must be at their pictures together, or the barrier breaks."""
+    monkeypatch.setattr("rewards.sequence.TOKEN_BUDGET", 60)
+    model = load_reward_model(ours)
+    items = [item("it is red", f"word {n}", (noisy(n),)) for n in range(4)]
+    expected = alone(model, items)
+    together, kind = threading.Barrier(2), type(model.encoder.processor.image_processor)
+    made = kind.preprocess
+
+    def waiting(self, *given, **options):
+        together.wait(timeout=20)
+        return made(self, *given, **options)
+
+    monkeypatch.setattr(kind, "preprocess", waiting)
+    batches = model.batches(items)
+    assert [type(batch) for batch in batches] == [Rows] * 4
+    np.testing.assert_allclose(model.rewards(items), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("prompts", [1, 7], ids=["shared", "alone"])
+def test_an_item_is_read_once(ours, monkeypatch, prompts):  # noqa: F811
+    """To see what fits, to make batches, and to fill them."""
+    model = load_reward_model(ours)
+    fill, filled = model.encoder.tokenizer.apply_chat_template, []
+    monkeypatch.setattr(
+        model.encoder.tokenizer,
+        "apply_chat_template",
+        lambda *given, **more: filled.append(1) or fill(*given, **more),
+    )
+    items = [item(tail, f"word {n % prompts}") for n, tail in enumerate(TAILS)]
+    assert model.fits(items).all()
+    found = model.rewards(items)
+    assert len(filled) == len(items)
+    np.testing.assert_allclose(model.rewards(items), found, atol=1e-6)

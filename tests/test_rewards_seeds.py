@@ -11,6 +11,7 @@ from test_rewards_transformers import classifier  # noqa: F401
 from filters import _apply
 from filters._trust import trust, trusted
 from mixtures._recipe import load_recipe
+from mixtures._seeds import LocalRecipe
 from pairs.errors import RecipeError
 from pipelines import steps
 from rewards.load import load_reward_model
@@ -131,7 +132,7 @@ def test_a_completion_stays_where_one_of_its_sources_is_believed():
     ("rewards", "said"),
     [
         ('model = "a"\nmodels = ["b"]', "both model and models; keep one"),
-        ('models = ["a", "a"]', "models names one twice"),
+        ('models = ["a", "a"]', "names a twice"),
         ('[[rewards.servers]]\nkind = "vllm"\nurl = "http://h"\nmodel = "m"', "vllm-classify"),
         ('[[rewards.servers]]\nkind = "judge"\nurl = "http://h"\nmodel = "m"\nvotes = 3', "multiple of 2"),
         (
@@ -159,9 +160,9 @@ def test_new_keys_leave_the_fingerprints_of_older_recipes(tmp_path):
 
 def test_only_the_servers_judge_where_only_they_are_named(tmp_path):
     server = '[[rewards.servers]]\nkind = "judge"\nurl = "http://h"\nmodel = "m"\n'
-    assert recipe(tmp_path, server).rewards.local() == []
-    assert recipe(tmp_path, f'model = "embedded"\n{server}').rewards.local() == ["embedded"]
-    assert recipe(tmp_path, "").rewards.local() == ["embedded"]
+    assert recipe(tmp_path, server).rewards.here() == []
+    assert recipe(tmp_path, f'model = "embedded"\n{server}').rewards.here() == [LocalRecipe(model="embedded")]
+    assert recipe(tmp_path, "").rewards.here() == [LocalRecipe(model="embedded")]
 
 
 def test_a_rule_that_only_takes_what_rewards_there_are_asks_for_none(tmp_path, store):

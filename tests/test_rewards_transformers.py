@@ -148,6 +148,38 @@ def test_what_is_too_long_or_not_to_be_seen_does_not_fit(classifier):
     assert fits.tolist() == [True, False, False]
 
 
+def test_what_is_longer_than_the_models_own_context_does_not_fit(classifier, vision_backbone, tmp_path):
+    """GPT-2 has no place beyond its context; others answer, and nobody trained them there."""
+    from transformers import GPT2Config, GPT2ForSequenceClassification
+
+    from rewards.collate import Encoder
+
+    config = GPT2Config(vocab_size=400, n_positions=64, n_embd=32, n_layer=2, n_head=2, num_labels=1)
+    config.pad_token_id = 2
+    GPT2ForSequenceClassification(config).save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    for folder, most in ((tmp_path, 64), (classifier, 512)):
+        model = load_reward_model(folder)
+        assert model.encoder.max_length == most
+        items = [item("it is red"), item("it is red " * most)]
+        assert model.fits(items).tolist() == [True, False]
+        assert [one.refusal for one in model.encoder.read(items)] == [
+            "",
+            f"longer than the model's context ({most})",
+        ]
+        assert np.isfinite(model.rewards(items[:1])).all()
+        assert model.fingerprint != load_reward_model(folder, max_length=40).fingerprint
+    pictured = Encoder.load(
+        str(vision_backbone), AutoModel.from_pretrained(vision_backbone).config, revision=None, max_length=4096,
+        max_pixels=56 * 56,
+    )  # fmt: skip
+    assert pictured.read([item("it is red " * 512)])[0].refusal == "longer than the model's context (512)"
+    pictures = (solid((9, 9, 9)),) * 130  # of four tokens each
+    assert (
+        pictured.read([item("it is red", images=pictures)])[0].refusal == "longer than the model's context (512)"
+    )
+
+
 def test_a_model_with_two_labels_is_refused(classifier, tmp_path):
     from transformers import Qwen2Config, Qwen2ForSequenceClassification
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_rewards_backbones import internvl, qwen2, qwen3
 from test_rewards_embedded import own_cache, publish, row  # noqa: F401
-from test_rewards_prefixes import noisy
+from test_rewards_prefixes import PLAIN, noisy
 from test_rewards_transformers import TEXT_CONFIG, colour_rows, tokenizer, vision_backbone  # noqa: F401
 from transformers import AutoConfig, AutoModel
 
@@ -116,6 +116,17 @@ def test_a_pair_too_long_for_one_sequence_is_two(backbone, monkeypatch):
     one, two, _ = batches(encoder, model.backbone, texts())
     assert len(one["input_ids"]) == 4
     same_lesson(learned(model, one), learned(model, two))
+
+
+def test_a_side_that_the_other_begins_with_ends_where_it_ends(tmp_path):
+    model, encoder = _fresh(TrainSettings(backbone=str(text_model("llama", tmp_path))))
+    encoder.tokenizer.chat_template = PLAIN
+    rows = [row(0, "word", "it is red", "it is"), row(1, "word", "no", "no and no")]
+    one, *two = batches(encoder, model.backbone, rows)
+    assert len(one["input_ids"]) == 2
+    lesson = learned(model, one)
+    for other in two:
+        same_lesson(lesson, learned(model, other))
 
 
 def test_pictures_after_the_first_token_that_differs_make_two_sequences(vision_backbone):  # noqa: F811

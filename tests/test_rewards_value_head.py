@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -13,6 +14,7 @@ from test_rewards_transformers import item, vision_backbone  # noqa: F401
 
 from pairs.errors import PrefmillError
 from rewards.load import load_reward_model
+from rewards.sequence import fingerprint_of
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,36 @@ def test_another_head_is_another_model(checkpoint, tmp_path):
     head = _head(copy)
     save_file({**head, "v_head.summary.bias": head["v_head.summary.bias"] + 1}, copy / "value_head.safetensors")
     assert load_reward_model(copy).fingerprint != load_reward_model(checkpoint).fingerprint
+
+
+def test_pictures_made_ready_otherwise_are_another_model(checkpoint, tmp_path):
+    """A processor saved by transformers 5 keeps the settings of pictures in a file of its own."""
+    copy = shutil.copytree(checkpoint, tmp_path / "copy")
+    pictures = json.loads((copy / "preprocessor_config.json").read_text())
+    (copy / "preprocessor_config.json").unlink()
+    found = []
+    for mean in (0.5, 0.1):
+        told = {
+            "image_processor": {**pictures, "image_mean": [mean] * 3},
+            "processor_class": "Qwen2_5_VLProcessor",
+        }
+        (copy / "processor_config.json").write_text(json.dumps(told))
+        model = load_reward_model(copy)
+        found.append((model.fingerprint, model.rewards([item("it is red", images=(solid((200, 0, 0)),))])[0]))
+    assert abs(found[0][1] - found[1][1]) > 1e-3
+    assert found[0][0] != found[1][0]
+
+
+@pytest.mark.parametrize(
+    "name", ["tokenizer_config.json", "vocab.json", "merges.txt", "tokenizer.model", "added_tokens.json"]
+)
+def test_every_file_of_a_tokenizer_is_in_the_fingerprint(checkpoint, tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    model = load_reward_model(checkpoint)
+    names = {fingerprint_of(str(tmp_path), model.model, model.encoder)}
+    (tmp_path / name).write_text("{ }")
+    names.add(fingerprint_of(str(tmp_path), model.model, model.encoder))
+    assert len(names) == 2
 
 
 def test_a_head_of_another_shape_is_refused(checkpoint, tmp_path):
