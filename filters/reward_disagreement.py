@@ -2,11 +2,13 @@
 
 What is judged is the probability that the label is right, never a raw margin: margins of two models differ by a
 factor of ten. A model votes where it agrees with enough of a source's labels: one that contradicts every third
-label knows less than they do.
+label knows less than they do. Training dynamics, which are taught the labels and agree with any, vote where the
+cross-fitted model, which is not, agrees with more than half of them, chance aside.
 
 Reward models like long answers: without care the longer answer wins even more often in what is left. By default
-the pairs that stay are weighed so that lengths say no more than before; a trainer that ignores weights takes
-`at_equal_length = "judge"`, or `length_bias` after this rule.
+the pairs that stay are weighed so that lengths say no more than before, whichever side wins more often; a trainer
+that ignores weights takes `at_equal_length = "judge"`, or `length_bias` after this rule, which balances what is
+left by dropping.
 
 A soft label under 0.5 says that the rejected one is better: a trainer that ignores the column `soft_label` (TRL's
 does) learns such pairs the wrong way round, and takes another policy than `soften`.
