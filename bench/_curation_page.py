@@ -13,7 +13,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results" / "curation.txt"
 WON = "lost accuracy won back, uniform 20 and structured noise"
-DRAWN = ("random", "oracle", "ours", "judged equal", "careful", "dynamics", "small-loss", "confident")
+DRAWN = (
+    "random", "oracle", "ours", "judged equal", "keep if agree", "flip", "dynamics", "small-loss", "confident",
+)  # fmt: skip
 
 
 def sections(text: str) -> dict[str, list[str]]:
