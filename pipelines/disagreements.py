@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from filters._votes import once
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from pairs.store import Store
@@ -61,7 +62,7 @@ def _texts(store: Store, recipe: Recipe, wanted: pl.DataFrame) -> dict[tuple[str
     rows = steps.pairs(store, recipe).join(wanted.lazy(), on=_KEY, how="semi").select(columns).collect()
     ids = pl.concat([rows["chosen_id"], rows["rejected_id"]]).unique()
     models = list(notes.read(store, "scored", recipe.name).get("models", []))
-    scored = store.scan("rewards", models).filter(pl.col("completion_id").is_in(ids.implode())).collect()
+    scored = once(store.scan("rewards", models).filter(pl.col("completion_id").is_in(ids.implode()))).collect()
     rewards: dict[str, dict[str, float]] = {}
     for model, completion, reward in scored.select("model", "completion_id", "reward").sort("model").iter_rows():
         rewards.setdefault(model, {})[completion] = reward

@@ -115,20 +115,23 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
     """Compute one filter's signal for the recipe's pairs, unless its inputs are what they were."""
     table = f"signals/{name}"
     wanted = _apply.reads(name)
-    model = scored_by(store, recipe) if "rewards" in wanted else []
+    scored = notes.read(store, "scored", recipe.name) if "rewards" in wanted else {}
+    models = list(scored.get("models", []))
     order = list(recipe.sources) if "order" in wanted else []
-    fingerprint = _inputs(store, recipe, _code(name), *model, *(trusts.key(recipe) if model else []), *order)
-    known = store.facts(table, recipe.name)
-    if known.get("fingerprint") == fingerprint:
-        return Signals(int(known["rows"]), changed=False)
+    known = [f"{model} {count}" for model, count in sorted(scored.get("rewards", {}).items())]
+    trust = trusts.key(recipe) if models else []
+    fingerprint = _inputs(store, recipe, _code(name), *models, *known, *trust, *order)
+    facts = store.facts(table, recipe.name)
+    if facts.get("fingerprint") == fingerprint:
+        return Signals(int(facts["rows"]), changed=False)
     tables: dict[str, Any] = {"pairs": pairs(store, recipe), "read_media": store.read_media, "order": order}
     if "groups" in wanted:
         tables["groups"] = signals(store, recipe, "groups")
     if "rewards" in wanted:
-        tables["rewards"] = store.scan("rewards", model)
-        if model and (least := recipe.rewards.min_trust) is not None:
+        tables["rewards"] = store.scan("rewards", models)
+        if models and (least := recipe.rewards.min_trust) is not None:
             seen = training(store, recipe)
-            believed = trusts.measured(store, recipe, seen, model)
+            believed = trusts.measured(store, recipe, seen, models)
             tables["rewards"] = trusted(seen, tables["rewards"], believed, least)
     if "media" in wanted:
         tables["media"] = store.scan("media", list(recipe.sources))
@@ -195,7 +198,9 @@ def score(store: Store, recipe: Recipe) -> list[ScoreBooks]:
 
     wanted = completions_of(training(store, recipe))
     done = [run(store, model, wanted, progress=sys.stderr.isatty()) for model in reward_models(store, recipe)]
-    notes.write(store, "scored", recipe.name, {"models": [books.model for books in done]})
+    # A server that takes longer prompts than before adds rewards under the same name.
+    rewards = {books.model: books.cached + books.scored for books in done}
+    notes.write(store, "scored", recipe.name, {"models": list(rewards), "rewards": rewards})
     return done
 
 

@@ -12,8 +12,10 @@ from test_rewards_seeds import TEXTS, judge_by, recipe
 
 from filters._trust import trust, trusted
 from pairs.errors import PrefmillError, RecipeError
-from pipelines import steps
+from pairs.tables import REWARDS
+from pipelines import notes, steps
 from pipelines import trust as trusts
+from pipelines.life import life
 
 # The longer one of a pair is better, but this source's labels say the contrary.
 BACKWARDS = [(f"other {n}", f"no {n}", f"a much longer answer {n}") for n in range(60)]
@@ -108,6 +110,50 @@ def test_what_learned_the_labels_is_believed_as_far_as_its_cross_fitted_twin(tmp
     alone = trust(pairs, rewards.filter(pl.col("model") == "dynamics-1"), None, {"dynamics-1": ""})
     assert alone["low"].null_count() == 2
     assert trusted(pairs, rewards, alone, 0.0).collect().height == 0
+
+
+def test_what_two_runs_at_a_time_have_scored_counts_once(tmp_path, filled):
+    """One model has one vote, and a pair says one thing of it, whichever run wrote last."""
+    with RewardServer(judge_by) as server:
+        made = recipe(
+            tmp_path, f'[[rewards.servers]]\nkind = "vllm-classify"\nurl = "{server.url}"\nmodel = "judge"\n'
+        )
+        steps.score(filled, made)
+    steps.signal(filled, made, "groups")
+    steps.signal(filled, made, "reward_disagreement")
+    once, trusted_once = steps.signals(filled, made, "reward_disagreement").collect(), steps.trust(filled, made)
+    (model,) = steps.scored_by(filled, made)
+    again = filled.scan("rewards").with_columns(pl.col("reward") + 1e-3).collect()
+    filled.append("rewards", model, again.to_arrow().cast(REWARDS), {})
+    assert filled.scan("rewards").collect().height == 240
+    assert steps.trust(filled, made).equals(trusted_once)
+    notes.write(filled, "scored", "seeds", {"models": [model], "rewards": {model: 0}})
+    assert steps.signal(filled, made, "reward_disagreement").changed
+    assert (
+        steps.signals(filled, made, "reward_disagreement").collect().sort("pair_id").equals(once.sort("pair_id"))
+    )
+    assert len(life(filled, once["pair_id"][0])["rewards"]) == 1
+
+
+def test_rewards_that_come_later_reach_the_signal(tmp_path, filled):
+    """A server that takes longer prompts than before is the same model."""
+    too_long = "This model's maximum context length is 9 tokens."
+    with RewardServer(judge_by) as server:
+        made = recipe(
+            tmp_path, f'[[rewards.servers]]\nkind = "vllm-classify"\nurl = "{server.url}"\nmodel = "judge"\n'
+        )
+        server.faults += [(400, too_long)] * 40
+        for lost in (40, 0):
+            assert [books.unscored for books in steps.score(filled, made)] == [lost]
+            steps.signal(filled, made, "groups")
+            assert steps.signal(filled, made, "reward_disagreement").changed
+            assert not steps.signal(filled, made, "reward_disagreement").changed
+            scored = (
+                steps.signals(filled, made, "reward_disagreement").filter(pl.col("models") > 0).collect().height
+            )
+            assert scored == 60 if not lost else 20 <= scored <= 40
+        steps.score(filled, made)
+        assert not steps.signal(filled, made, "reward_disagreement").changed
 
 
 def test_training_dynamics_never_learn_a_gold_prompt(tmp_path, filled):
