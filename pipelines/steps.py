@@ -30,10 +30,10 @@ from mixtures._seeds import ServerRecipe
 from pairs.errors import RecipeError
 from pairs.store import Store
 from pairs.tables import TABLES
-from pipelines import notes
+from pipelines import scored
 from pipelines import trust as trusts
 from rewards.interface import RewardModel
-from rewards.score import ScoreBooks
+from rewards.score import Scored
 from sources._books import Books
 
 NARROW = ["source", "pair_id", "prompt_id", "chosen_id", "rejected_id", "modality", "criterion", "label_source"]
@@ -115,15 +115,13 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
     """Compute one filter's signal for the recipe's pairs, unless its inputs are what they were."""
     table = f"signals/{name}"
     wanted = _apply.reads(name)
-    scored = notes.read(store, "scored", recipe.name) if "rewards" in wanted else {}
-    models = list(scored.get("models", []))
+    models = scored.models(store, recipe) if "rewards" in wanted else []
     order = list(recipe.sources) if "order" in wanted else []
-    known = [f"{model} {count}" for model, count in sorted(scored.get("rewards", {}).items())]
-    trust = trusts.key(recipe) if models else []
-    fingerprint = _inputs(store, recipe, _code(name), *models, *known, *trust, *order)
-    facts = store.facts(table, recipe.name)
-    if facts.get("fingerprint") == fingerprint:
-        return Signals(int(facts["rows"]), changed=False)
+    judges = [*scored.key(store, recipe), *trusts.key(recipe)] if models else []
+    fingerprint = _inputs(store, recipe, _code(name), *judges, *order)
+    known = store.facts(table, recipe.name)
+    if known.get("fingerprint") == fingerprint:
+        return Signals(int(known["rows"]), changed=False)
     tables: dict[str, Any] = {"pairs": pairs(store, recipe), "read_media": store.read_media, "order": order}
     if "groups" in wanted:
         tables["groups"] = signals(store, recipe, "groups")
@@ -191,31 +189,24 @@ def _embedded(store: Store, recipe: Recipe) -> list[RewardModel]:
     ]
 
 
-def score(store: Store, recipe: Recipe) -> list[ScoreBooks]:
+def score(store: Store, recipe: Recipe) -> list[Scored]:
     """Score each completion of the recipe's training pairs that has no reward yet, by every model."""
     from rewards.score import completions_of
     from rewards.score import score as run
 
     wanted = completions_of(training(store, recipe))
     done = [run(store, model, wanted, progress=sys.stderr.isatty()) for model in reward_models(store, recipe)]
-    # A server that takes longer prompts than before adds rewards under the same name.
-    rewards = {books.model: books.cached + books.scored for books in done}
-    notes.write(store, "scored", recipe.name, {"models": list(rewards), "rewards": rewards})
+    scored.write(store, recipe, done)
     return done
 
 
 def trust(store: Store, recipe: Recipe) -> pl.DataFrame:
     """How far each model that scored the recipe's pairs agrees with their labels, by source and modality; `silent`
     where that is too little for the recipe's `min_trust`. Columns as from `filters._trust.trust`."""
-    found = trusts.measured(store, recipe, training(store, recipe), scored_by(store, recipe))
+    found = trusts.measured(store, recipe, training(store, recipe), scored.models(store, recipe))
     least = recipe.rewards.min_trust
     silent = pl.lit(False) if least is None else (pl.col("low") < least).fill_null(True)
     return found.with_columns(silent=silent)
-
-
-def scored_by(store: Store, recipe: Recipe) -> list[str]:
-    """The models that have scored the recipe's pairs."""
-    return list(notes.read(store, "scored", recipe.name).get("models", []))
 
 
 def candidates(store: Store, recipe: Recipe) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from test_rewards_seeds import TEXTS, judge_by, recipe
 from filters._trust import trust, trusted
 from pairs.errors import PrefmillError, RecipeError
 from pairs.tables import REWARDS
-from pipelines import notes, steps
+from pipelines import notes, scored, steps
 from pipelines import trust as trusts
 from pipelines.life import life
 
@@ -122,7 +122,7 @@ def test_what_two_runs_at_a_time_have_scored_counts_once(tmp_path, filled):
     steps.signal(filled, made, "groups")
     steps.signal(filled, made, "reward_disagreement")
     once, trusted_once = steps.signals(filled, made, "reward_disagreement").collect(), steps.trust(filled, made)
-    (model,) = steps.scored_by(filled, made)
+    (model,) = scored.models(filled, made)
     again = filled.scan("rewards").with_columns(pl.col("reward") + 1e-3).collect()
     filled.append("rewards", model, again.to_arrow().cast(REWARDS), {})
     assert filled.scan("rewards").collect().height == 240
@@ -148,10 +148,9 @@ def test_rewards_that_come_later_reach_the_signal(tmp_path, filled):
             steps.signal(filled, made, "groups")
             assert steps.signal(filled, made, "reward_disagreement").changed
             assert not steps.signal(filled, made, "reward_disagreement").changed
-            scored = (
-                steps.signals(filled, made, "reward_disagreement").filter(pl.col("models") > 0).collect().height
-            )
-            assert scored == 60 if not lost else 20 <= scored <= 40
+            signal = steps.signals(filled, made, "reward_disagreement")
+            voted = signal.filter(pl.col("models") > 0).collect().height
+            assert 20 <= voted <= 40 if lost else voted == 60
         steps.score(filled, made)
         assert not steps.signal(filled, made, "reward_disagreement").changed
 
