@@ -9,15 +9,21 @@ import polars as pl
 from mixtures._recipe import Recipe
 from pairs.store import Store
 from pipelines import notes
+from rewards import trained_on
 from rewards.score import Scored
 
 _BY = {"model": pl.String, "source": pl.String, "reason": pl.String}
 
 
 def write(store: Store, recipe: Recipe, done: Sequence[Scored]) -> None:
-    """Keep which models have scored the recipe's pairs, and how many of their completions."""
+    """Keep which models have scored the recipe's pairs, how many of their completions, and what taught them."""
     rewards = {books.model: books.cached + books.scored for books in done}
-    notes.write(store, "scored", recipe.name, {"models": list(rewards), "rewards": rewards})
+    # As `steps.reward_models` gives them: the embedded one twice, of a served one the folder of its head.
+    local = [name for name in recipe.rewards.local() for _ in range(2 if name == "embedded" else 1)]
+    folders = zip([*local, *(given.head for given in recipe.rewards.servers)], done, strict=bool(done))
+    taught = {books.model: folder for folder, books in folders if folder and trained_on.tells(folder)}
+    facts = {"models": [books.model for books in done], "rewards": rewards, "taught": taught}
+    notes.write(store, "scored", recipe.name, facts)
 
 
 def models(store: Store, recipe: Recipe) -> list[str]:
@@ -25,11 +31,17 @@ def models(store: Store, recipe: Recipe) -> list[str]:
     return list(notes.read(store, "scored", recipe.name).get("models", []))
 
 
+def taught(store: Store, recipe: Recipe) -> dict[str, str]:
+    """The folders of those of the models that say what they were trained on."""
+    return dict(notes.read(store, "scored", recipe.name).get("taught", {}))
+
+
 def key(store: Store, recipe: Recipe) -> list[str]:
     """What a signal that reads rewards depends on; with their numbers, since a server that takes longer prompts
     than before adds rewards under the same name."""
     counts = notes.read(store, "scored", recipe.name).get("rewards", {})
-    return [f"{model} {counts.get(model)}" for model in models(store, recipe)]
+    known = taught(store, recipe)
+    return [f"{model} {counts.get(model)} {model in known}" for model in models(store, recipe)]
 
 
 def unscored(pairs: pl.LazyFrame, done: Sequence[Scored]) -> pl.DataFrame:

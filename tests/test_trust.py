@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 
 import polars as pl
 import pytest
 from reward_server import RewardServer
-from test_rewards_embedded import fill
+from test_rewards_embedded import fill, own_cache, publish  # noqa: F401
 from test_rewards_seeds import TEXTS, judge_by, recipe
 
 from filters._trust import trust, trusted
@@ -16,6 +17,8 @@ from pairs.tables import REWARDS
 from pipelines import notes, scored, steps
 from pipelines import trust as trusts
 from pipelines.life import life
+from rewards.load import load_reward_model
+from rewards.train import TrainSettings, train
 
 # The longer one of a pair is better, but this source's labels say the contrary.
 BACKWARDS = [(f"other {n}", f"no {n}", f"a much longer answer {n}") for n in range(60)]
@@ -168,6 +171,41 @@ def test_training_dynamics_never_learn_a_gold_prompt(tmp_path, filled):
     gold.write_text(labels(filled, "toy", right=True) + labels(filled, "terse", right=True))
     with pytest.raises(PrefmillError, match="leave some prompts out of the gold pairs"):
         list(steps.reward_models(filled, made))
+
+
+def test_a_model_trained_here_is_not_believed_by_the_labels_that_taught_it(tmp_path, store):
+    """It remembers chance labels, and cannot know those of pairs that it was not shown."""
+    rng = random.Random(3)
+    words = [["red", "blue", "green", "round", "flat", "tall"][n % 6] + f"{n * 7919 % 997}" for n in range(600)]
+    texts = [(f"question {n}", *(" ".join(rng.sample(words, 12)) for _ in "ab")) for n in range(240)]
+    fill(store, texts)
+    fill(store, [(f"{prompt} seen", a, b) for prompt, a, b in texts[:40]], source="terse")
+    rows = store.scan("pairs").collect().sort("pair_id").with_columns(group_id="prompt_id")
+    rows = rows.select("prompt", "chosen", "rejected", "pair_id", "chosen_id", "rejected_id", "group_id", "source",
+                       "modality").to_dicts()  # fmt: skip
+    taught = [row for place, row in enumerate(rows) if row["source"] == "terse" or place % 2]
+    settings = TrainSettings(weight_decay=0, epochs=60)
+    train(publish(tmp_path / "data", taught), "demo", tmp_path / "model", settings, progress=False)
+    made = recipe(tmp_path, f'min_trust = 0.4\nmodels = ["{tmp_path / "model"}"]', SOURCES)
+    steps.score(store, made)
+    found = {(row["source"], row["measured_on"]): row for row in steps.trust(store, made).to_dicts()}
+    assert set(found) == {("toy", "unseen labels"), ("terse", "nothing")}
+    unseen = found["toy", "unseen labels"]
+    assert unseen["pairs"] == 280 - len(taught)
+    assert unseen["agreement"] < 0.65
+    model = load_reward_model(tmp_path / "model")
+    (own,) = trust(
+        steps.training(store, made).filter(pl.col("source") == "toy"), store.scan("rewards"), None, {}
+    ).to_dicts()
+    assert own["agreement"] > unseen["agreement"] + 0.1  # by all labels, those that taught it among them
+    assert (found["terse", "nothing"]["pairs"], found["terse", "nothing"]["silent"]) == (0, True)
+    assert own["model"] == model.fingerprint
+    steps.signal(store, made, "groups")
+    steps.signal(store, made, "reward_disagreement")
+    votes = steps.pairs(store, made).join(steps.signals(store, made, "reward_disagreement"), on="pair_id")
+    assert votes.filter(pl.col("source") == "terse").collect()["models"].max() == 0
+    (tmp_path / "model" / "trained_on.parquet").unlink()
+    assert set(steps.trust(store, made)["measured_on"]) == {"nothing"}
 
 
 @pytest.mark.parametrize(
