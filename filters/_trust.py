@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from filters._calibration import wilson_low
+from filters._votes import once
 
 TRUST = {
     "model": pl.String, "source": pl.String, "modality": pl.String, "measured_on": pl.String, "pairs": pl.Int64,
@@ -76,7 +77,7 @@ def _verified(pairs: pl.LazyFrame, gold: pl.LazyFrame) -> pl.LazyFrame:
 
 def _counted(pairs: pl.LazyFrame, rewards: pl.LazyFrame) -> pl.DataFrame:
     """`model, source, modality, pairs, agreement` over the pairs that a model scored whole."""
-    known = rewards.select("model", "completion_id", pl.col("reward").cast(pl.Float64))
+    known = once(rewards)
     margins = (
         pairs.select("source", "modality", *_SIDES)
         .join(known, left_on="chosen_id", right_on="completion_id")

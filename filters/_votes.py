@@ -16,14 +16,21 @@ def margins(pairs: pl.LazyFrame, rewards: pl.LazyFrame) -> pl.LazyFrame:
     """`pair_id, model, margin` (reward of the chosen less that of the rejected) of each model that gave both
     completions of a pair a finite reward; one that is not finite counts as none."""
     asked = pairs.select("pair_id", "chosen_id", "rejected_id").unique()
-    known = rewards.select("model", "completion_id", pl.col("reward").cast(pl.Float64)).filter(
-        pl.col("reward").is_finite()
-    )
+    known = once(rewards)
     return (
         asked.join(known, left_on="chosen_id", right_on="completion_id")
         .join(known, left_on=["rejected_id", "model"], right_on=["completion_id", "model"])
         .select("pair_id", "model", margin=pl.col("reward") - pl.col("reward_right"))
     )
+
+
+def once(rewards: pl.LazyFrame) -> pl.LazyFrame:
+    """`model, completion_id, reward` (float64) of the finite rewards, each model and completion once.
+
+    Two runs at a time may both have scored a completion, with other roundings: the least of their rewards counts.
+    """
+    finite = rewards.filter(pl.col("reward").is_finite())
+    return finite.group_by("model", "completion_id").agg(pl.col("reward").min().cast(pl.Float64))
 
 
 def mean_margins(pairs: pl.LazyFrame, rewards: pl.LazyFrame) -> pl.LazyFrame:

@@ -82,7 +82,7 @@ VERDICTS = pa.schema(
         pa.field("first_id", _string, nullable=False),  # the smaller of the two completion ids
         pa.field("second_id", _string, nullable=False),
         pa.field("first_votes", pa.float32(), nullable=False),  # votes for the first
-        pa.field("votes", pa.int32(), nullable=False),  # that could be read; 0: none
+        pa.field("votes", pa.int32(), nullable=False),  # that could be read
     ]
 )
 FEATURES = pa.schema(

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 import filters
+from filters._votes import once
 from mixtures._recipe import Recipe
 from pairs.errors import RecipeError
 from pairs.store import Store
@@ -42,7 +43,7 @@ def evaluate(store: Store, recipe: Recipe, model: RewardModel) -> list[dict[str,
     if not wanted:
         return []
     score(store, model, completions(store, wanted), progress=sys.stderr.isatty())
-    rewards = store.scan("rewards", [model.fingerprint]).select("completion_id", "reward").collect()
+    rewards = once(store.scan("rewards", [model.fingerprint])).select("completion_id", "reward").collect()
     touched = contaminated(store, recipe)
     rules = {"seed": recipe.seed, "judge": asks_pairs(model)}
     return [measure(name, _judged(store, name, rewards, touched), **rules).as_dict() for name in wanted]

@@ -4,7 +4,7 @@ import dagster as dg
 
 import filters
 from filters import _apply
-from pipelines import looks, outcomes, steps
+from pipelines import looks, outcomes, scored, steps
 from pipelines.failures import one_line_failures
 from pipelines.ingest import PAIRS_ASSET
 from pipelines.resources import MixtureFile, StoreResource
@@ -43,16 +43,19 @@ def rewards(context: dg.AssetExecutionContext, store: StoreResource, mixture: Mi
     second run scores nothing. Nothing is scored when no rule reads rewards.
     """
     with one_line_failures():
-        done = steps.score(store.open(), mixture.load())
-        trust = steps.trust(store.open(), mixture.load())
-    scored, cached = sum(books.scored for books in done), sum(books.cached for books in done)
-    context.log.info(f"rewards: {scored:,} scored by {len(done)} models, {cached:,} known from before")
+        recipe, opened = mixture.load(), store.open()
+        done = steps.score(opened, recipe)
+        trust = steps.trust(opened, recipe)
+        lost = scored.unscored(steps.training(opened, recipe), done).to_dicts()
+    counts = {name: sum(getattr(books, name) for books in done) for name in ("scored", "cached", "unscored")}
+    context.log.info(f"rewards by {len(done)} models: " + ", ".join(f"{n:,} {name}" for name, n in counts.items()))
+    for row in lost:
+        context.log.warning("{model}: {completions:,} completions of {source} unscored: {reason}".format(**row))
     return dg.MaterializeResult(
         metadata={
-            "scored": scored,
-            "cached": cached,
-            "unscored": sum(books.unscored for books in done),
+            **counts,
             "models": ", ".join(books.model for books in done) or "no rule of the mixture reads rewards",
+            **({"unscored by source": looks.table(lost)} if lost else {}),
             **({"trust": looks.table(trust.to_dicts())} if len(trust) else {}),
         }
     )

@@ -7,10 +7,11 @@ from typing import Any
 import polars as pl
 
 import filters
+from filters._votes import once
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from pairs.store import Store
-from pipelines import notes, steps, survivors
+from pipelines import scored, steps, survivors
 
 RULE = "reward_disagreement"
 SHOWN = 20
@@ -98,10 +99,10 @@ def _texts(store: Store, recipe: Recipe, wanted: pl.DataFrame) -> dict[tuple[str
     columns = (*_KEY, "prompt", "chosen", "rejected", "chosen_id", "rejected_id")
     rows = steps.pairs(store, recipe).join(wanted.lazy(), on=_KEY, how="semi").select(columns).collect()
     ids = pl.concat([rows["chosen_id"], rows["rejected_id"]]).unique()
-    models = list(notes.read(store, "scored", recipe.name).get("models", []))
-    scored = store.scan("rewards", models).filter(pl.col("completion_id").is_in(ids.implode())).collect()
+    given = store.scan("rewards", scored.models(store, recipe))
+    found = once(given.filter(pl.col("completion_id").is_in(ids.implode()))).collect()
     rewards: dict[str, dict[str, float]] = {}
-    for model, completion, reward in scored.select("model", "completion_id", "reward").sort("model").iter_rows():
+    for model, completion, reward in found.select("model", "completion_id", "reward").sort("model").iter_rows():
         rewards.setdefault(model, {})[completion] = reward
     return {
         (row["source"], row["pair_id"]): {

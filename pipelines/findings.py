@@ -11,7 +11,7 @@ import sources
 from mixtures._plan import Plan
 from mixtures._recipe import Recipe
 from pairs.store import Store
-from pipelines import biases, steps
+from pipelines import biases, scored, steps
 
 KEY = ["source", "pair_id"]
 LENGTHS = (
@@ -38,7 +38,7 @@ def tables(store: Store, recipe: Recipe, made: Plan) -> dict[str, list[dict[str,
     """Rows of figures by heading, as the card shows them, or why there are none."""
     return {
         LENGTHS: biases.lengths(store, recipe, made) or "no pair has a text on both sides",
-        LABELS: against_rewards(store, recipe, made) or (SILENT if steps.scored_by(store, recipe) else NO_REWARDS),
+        LABELS: against_rewards(store, recipe, made) or (SILENT if scored.models(store, recipe) else NO_REWARDS),
         OVERLAP: overlap(store, recipe, made) if _has_benchmark(store, recipe) else NO_BENCHMARK,
     }
 

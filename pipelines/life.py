@@ -15,6 +15,7 @@ import polars as pl
 
 import filters
 import sources
+from filters._votes import once
 from pairs.errors import PrefmillError
 from pairs.store import Store
 from pairs.tables import PAIRS
@@ -130,7 +131,8 @@ def _media(store: Store, row: dict[str, Any]) -> dict[str, Life]:
 def _rewards(store: Store, row: dict[str, Any]) -> list[Life]:
     """Reward of both completions by each model that scored one of them."""
     ids = {row["chosen_id"]: "chosen", row["rejected_id"]: "rejected"}
-    scored = store.scan("rewards").filter(pl.col("completion_id").is_in(list(ids))).collect(engine="streaming")
+    known = store.scan("rewards").filter(pl.col("completion_id").is_in(list(ids)))
+    scored = once(known).collect(engine="streaming")
     by_model: dict[str, Life] = {}
     for model, completion, reward in scored.sort("model").iter_rows():
         by_model.setdefault(model, {"model": model, "chosen": None, "rejected": None})[ids[completion]] = reward

@@ -30,10 +30,10 @@ from mixtures._seeds import ServerRecipe
 from pairs.errors import RecipeError
 from pairs.store import Store
 from pairs.tables import TABLES
-from pipelines import notes
+from pipelines import scored
 from pipelines import trust as trusts
 from rewards.interface import RewardModel
-from rewards.score import ScoreBooks, completions_of
+from rewards.score import Scored, completions_of
 from rewards.score import score as run
 from sources._books import Books
 
@@ -116,9 +116,10 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
     """Compute one filter's signal for the recipe's pairs, unless its inputs are what they were."""
     table = f"signals/{name}"
     wanted = _apply.reads(name)
-    model = scored_by(store, recipe) if "rewards" in wanted else []
+    models = scored.models(store, recipe) if "rewards" in wanted else []
     order = list(recipe.sources) if "order" in wanted else []
-    fingerprint = _inputs(store, recipe, _code(name), *model, *(trusts.key(recipe) if model else []), *order)
+    judges = [*scored.key(store, recipe), *trusts.key(recipe)] if models else []
+    fingerprint = _inputs(store, recipe, _code(name), *judges, *order)
     known = store.facts(table, recipe.name)
     if known.get("fingerprint") == fingerprint:
         return Signals(int(known["rows"]), changed=False)
@@ -126,10 +127,10 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
     if "groups" in wanted:
         tables["groups"] = signals(store, recipe, "groups")
     if "rewards" in wanted:
-        tables["rewards"] = store.scan("rewards", model)
-        if model and (least := recipe.rewards.min_trust) is not None:
+        tables["rewards"] = store.scan("rewards", models)
+        if models and (least := recipe.rewards.min_trust) is not None:
             seen = training(store, recipe)
-            believed = trusts.measured(store, recipe, seen, model)
+            believed = trusts.measured(store, recipe, seen, models)
             tables["rewards"] = trusted(seen, tables["rewards"], believed, least)
     if "media" in wanted:
         tables["media"] = store.scan("media", list(recipe.sources))
@@ -187,29 +188,24 @@ def _embedded(store: Store, recipe: Recipe) -> Iterator[RewardModel]:
     yield dynamics(learned, store.media, seed=recipe.seed)
 
 
-def score(store: Store, recipe: Recipe) -> list[ScoreBooks]:
+def score(store: Store, recipe: Recipe) -> list[Scored]:
     """Score each completion of the recipe's training pairs that has no reward yet, by every model."""
     wanted = completions_of(training(store, recipe))
     done = []
     for model in reward_models(store, recipe):
         done.append(run(store, model, wanted, progress=sys.stderr.isatty()))
         del model  # before the next one is loaded
-    notes.write(store, "scored", recipe.name, {"models": [books.model for books in done]})
+    scored.write(store, recipe, done)
     return done
 
 
 def trust(store: Store, recipe: Recipe) -> pl.DataFrame:
     """How far each model that scored the recipe's pairs agrees with their labels, by source and modality; `silent`
     where that is too little for the recipe's `min_trust`. Columns as from `filters._trust.trust`."""
-    found = trusts.measured(store, recipe, training(store, recipe), scored_by(store, recipe))
+    found = trusts.measured(store, recipe, training(store, recipe), scored.models(store, recipe))
     least = recipe.rewards.min_trust
     silent = pl.lit(False) if least is None else (pl.col("low") < least).fill_null(True)
     return found.with_columns(silent=silent)
-
-
-def scored_by(store: Store, recipe: Recipe) -> list[str]:
-    """The models that have scored the recipe's pairs."""
-    return list(notes.read(store, "scored", recipe.name).get("models", []))
 
 
 def candidates(store: Store, recipe: Recipe) -> pl.DataFrame:

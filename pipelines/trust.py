@@ -12,8 +12,11 @@ from filters import _trust
 from mixtures._recipe import Recipe
 from pairs.errors import RecipeError, shown
 from pairs.store import Store
+from pipelines import scored
+from rewards import trained_on
 
 _READERS = {".csv": pl.scan_csv, ".jsonl": pl.scan_ndjson, ".parquet": pl.scan_parquet}
+_CELL = ["model", "source", "modality"]
 _IDS = ("prompt_id", "chosen_id", "rejected_id")
 
 
@@ -60,12 +63,26 @@ def unverified(pairs: pl.LazyFrame, verified: pl.LazyFrame | None) -> pl.LazyFra
 
 
 def measured(store: Store, recipe: Recipe, pairs: pl.LazyFrame, models: Iterable[str]) -> pl.DataFrame:
-    """`filters._trust.trust` of models on the recipe's pairs."""
-    names = list(models)
+    """`filters._trust.trust` of models on the recipe's pairs; of one that says what it was trained on, on pairs of
+    other prompts alone (`unseen labels`), and on `nothing` where there are none."""
+    names, taught = list(models), scored.taught(store, recipe)
     crossed = [name for name in names if name.startswith("cross-fit-")]
     # Training dynamics learn the labels; the embedded model that is cross-fitted beside them does not.
     learned = {name: (crossed or [""])[0] for name in names if name.startswith("dynamics-")}
-    return _trust.trust(pairs, store.scan("rewards", names), gold(store, recipe, pairs), learned)
+    verified = gold(store, recipe, pairs)
+    others = store.scan("rewards", [name for name in names if name not in taught])
+    found = [_trust.trust(pairs, others, verified, learned)]
+    for name in names:
+        if name in taught:
+            rewards, rest = store.scan("rewards", [name]), trained_on.unlearned(pairs, taught[name])
+            unseen = _trust.trust(rest, rewards, verified, {})
+            found.append(unseen.with_columns(pl.col("measured_on").replace("labels", "unseen labels")))
+            seen = _trust.trust(pairs, rewards, None, {}).join(unseen, on=_CELL, how="anti")
+            unknown = {name: pl.lit(None, pl.Float64) for name in ("agreement", "low", "high")}
+            found.append(
+                seen.with_columns(pl.lit("nothing").alias("measured_on"), pairs=pl.lit(0, pl.Int64), **unknown)
+            )
+    return pl.concat(found).sort(_CELL)
 
 
 def _file(recipe: Recipe) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -38,4 +38,22 @@ class RewardModel(Protocol):
 
     def rewards(self, items: Sequence[Item]) -> np.ndarray:
         """One reward per item, float32 [items]; higher is better; the scale is the model's own."""
+        ...
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A reward model that can say more of what it does not fit."""
+
+    def refusals(self, items: Sequence[Item]) -> list[str]:
+        """Why each item cannot be judged whole; empty where it can. Short, the same for items of one kind."""
+        ...
+
+
+@runtime_checkable
+class Piecewise(Protocol):
+    """A reward model whose `fits` gets rewards one by one, each of which has its price."""
+
+    def answered(self, items: Sequence[Item]) -> list[Item]:
+        """Those items whose rewards it has already, also where `fits` has failed: `rewards` asks for no more."""
         ...

@@ -6,15 +6,15 @@ one that always names the first comes out undecided.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pairs.errors import PrefmillError, shown
 from rewards.interface import Item
-from rewards.remote import field_of, named, parts_of, too_large
+from rewards.remote import about_item, field_of, named, parts_of
 from rewards.served import Refused, Server, served_name
+from rewards.winner import READING, winner
 
 # Part of the fingerprint: another wording is another judge.
 _TASK = "Two answers to the conversation below are to be compared. Decide which one helps the user better."
@@ -23,17 +23,26 @@ _ORDER = (
     "the order of the answers nor their length says anything about their quality. Think as long as you need, "
     "then end with <answer>1</answer> if Answer 1 is better, or with <answer>2</answer> if Answer 2 is better."
 )
-_VERDICT = re.compile(r"<answer>\s*(?:answer\s*)?([12])\s*</answer>|answer\s+([12])\s+is\s+better", re.IGNORECASE)
-
-_ENOUGH = 20  # unreadable answers that say more than bad luck
+_ENOUGH = 20  # answers without a vote that say more than bad luck
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`first_votes` of `votes` readable ones went to the first completion; no votes: it could not be judged."""
+    """`first_votes` of `votes` readable ones went to the first completion; no votes: it could not be judged, for
+    this `reason`."""
 
     first_votes: float
     votes: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _NoVote:
+    """`said`: what the judge, or the server that `refused`, said instead."""
+
+    reason: str
+    said: str
+    refused: bool
 
 
 class Judge:
@@ -47,29 +56,42 @@ class Judge:
             raise PrefmillError(f"{model}: votes = {votes}, expected an even number: half are asked in each order")
         self._server, self._model, self._votes, self._max_tokens = server, model, votes, max_tokens
         name = served_name(server, model)
-        self.fingerprint = named("judge", name, revision, _TASK, _ORDER, votes, max_tokens)
+        self.fingerprint = named("judge", name, revision, _TASK, _ORDER, votes, max_tokens, READING)
 
-    def verdicts(self, pairs: Sequence[tuple[Item, Item]]) -> Iterator[Verdict]:
-        """One verdict per pair, in order.
+    def verdicts(
+        self, pairs: Sequence[tuple[Item, Item]], *, proven: bool = False
+    ) -> Iterator[tuple[int, Verdict]]:
+        """The place of each pair with its verdict, in the order in which they come; also those that came before
+        an error.
 
-        Raises `PrefmillError` when of many answers not one could be read: then it is no such judge.
+        Raises `PrefmillError` when of many questions not one brought a vote: then it is no such judge. One that is
+        `proven`, by votes on other pairs, may be asked for those alone that it cannot judge.
         """
-        asked = [(pair, vote) for pair in pairs for vote in range(self._votes)]
-        answers = list(self._server.each(self._vote, asked))
-        readable = [answer for answer in answers if answer in (1, 2)]
-        texts = [answer for answer in answers if isinstance(answer, str)]
-        if len(texts) >= _ENOUGH and not readable:
-            raise PrefmillError(
-                f"{self._server.url}: none of {len(answers)} answers of {self._model} names a winner, e.g. "
-                f"{shown(texts[0][-60:])}; expected <answer>1</answer> or 2, is max_tokens too small?"
-            )
-        for start in range(0, len(answers), self._votes):
-            read = [answer for answer in answers[start : start + self._votes] if answer in (1, 2)]
-            yield Verdict(float(read.count(1)), len(read))
+        votes: list[dict[int, int | _NoVote]] = [{} for _ in pairs]
+        asked = [(place, pair, vote) for place, pair in enumerate(pairs) for vote in range(self._votes)]
+        for (place, _, vote), answer in self._server.each(self._vote, asked):
+            votes[place][vote] = answer
+            if len(votes[place]) == self._votes:
+                yield place, _verdict([votes[place][vote] for vote in range(self._votes)])
+        lost = [answer for of_pair in votes for answer in of_pair.values() if isinstance(answer, _NoVote)]
+        if not proven and len(lost) == len(asked) >= _ENOUGH:
+            raise self._useless(lost)
 
-    def _vote(self, asked: tuple[tuple[Item, Item], int]) -> int | str | None:
-        """1 or 2 for the pair's first or second completion, the end of an unreadable answer, None for too long."""
-        (first, second), vote = asked
+    def _useless(self, lost: Sequence[_NoVote]) -> PrefmillError:
+        said = next((one.said for one in lost if not one.refused), None)
+        if said is None:
+            return PrefmillError(
+                f"{self._server.url}: refused all {len(lost)} questions to {self._model}, e.g.: {lost[0].said}; "
+                "max_tokens and the prompt have to fit into what the server takes"
+            )
+        return PrefmillError(
+            f"{self._server.url}: none of {len(lost)} answers of {self._model} names a winner, e.g. "
+            f"{shown(said[-60:])}; expected <answer>1</answer> or 2, is max_tokens too small?"
+        )
+
+    def _vote(self, asked: tuple[int, tuple[Item, Item], int]) -> int | _NoVote:
+        """1 or 2 for the pair's first or second completion."""
+        _, (first, second), vote = asked
         swapped = vote % 2 == 1
         body = {
             "model": self._model,
@@ -80,16 +102,24 @@ class Judge:
         }
         try:
             answer = self._server.post("/v1/chat/completions", body)
-        except Refused as refused:
-            if too_large(refused):
-                return None
+            choice = field_of(self._server.url, answer, "choices", 0)
+            text = field_of(self._server.url, choice, "message", "content")
+        except PrefmillError as error:
+            if isinstance(error, Refused) and (reason := about_item(error)):
+                return _NoVote(reason, error.said, refused=True)
+            error.args = (f"completions {first.completion_id} and {second.completion_id}: {error}",)
             raise
-        text = field_of(self._server.url, answer, "choices", 0, "message", "content")
-        found = _VERDICT.findall(text) if isinstance(text, str) else []
-        if not found:
-            return str(text)
-        winner = int(found[-1][0] or found[-1][1])
-        return 3 - winner if swapped else winner
+        cut = choice.get("finish_reason") == "length"
+        found = winner(text, cut=cut) if isinstance(text, str) else None
+        if found is None:
+            return _NoVote("no answer that names a winner", str(text), refused=False)
+        return 3 - found if swapped else found
+
+
+def _verdict(answers: Sequence[int | _NoVote]) -> Verdict:
+    read = [answer for answer in answers if not isinstance(answer, _NoVote)]
+    reasons = [answer.reason for answer in answers if isinstance(answer, _NoVote)]
+    return Verdict(float(read.count(1)), len(read), "" if read else reasons[0])
 
 
 def _question(first: Item, second: Item) -> list[dict[str, Any]]:

@@ -24,46 +24,76 @@ _TOO_LARGE = re.compile(
     r"(context|model)[\s_-]*(length|len)\b|longer than the|too many tokens|at most \d+ (image|video)",
     re.IGNORECASE,
 )
-Ask = Callable[[Item], float | None]  # None: cannot be judged whole
+# What they say of one that they will not look at, whatever the model: OpenAI, Azure, Anthropic, DashScope.
+_FILTERED = re.compile(
+    r"content[\s_-]*(filter|management policy|policy)|data[\s_-]*inspection|inappropriate content|safety system",
+    re.IGNORECASE,
+)
+_LARGEST = float(np.finfo(np.float32).max)
+Ask = Callable[[Item], float | str]  # the reward, or why the item cannot be judged whole
 
 
 class RemoteModel:
     """A `RewardModel` whose rewards come from a server.
 
     Only the server knows how long an item is, so `fits` already asks for the rewards; `rewards` hands them out.
-    An item that the server finds too long does not fit; any other refusal ends the run.
+    An item that the server finds too long, or that its content filter holds back, does not fit; any other refusal
+    ends the run. Errors about an item name its completion.
     """
 
     def __init__(self, server: Server, fingerprint: str, ask: Ask) -> None:
         self.fingerprint = fingerprint
         self._server = server
         self._ask = ask
-        self._answers: dict[str, float | None] = {}  # of the items asked for last
+        self._answers: dict[str, float | str] = {}  # of the items asked for last
 
     def fits(self, items: Sequence[Item]) -> np.ndarray:
-        return np.array([answer is not None for answer in self._all(items)], bool)
+        return np.array([not isinstance(answer, str) for answer in self._all(items)], bool)
+
+    def refusals(self, items: Sequence[Item]) -> list[str]:
+        return [answer if isinstance(answer, str) else "" for answer in self._all(items)]
 
     def rewards(self, items: Sequence[Item]) -> np.ndarray:
-        return np.array([np.nan if answer is None else answer for answer in self._all(items)], np.float32)
+        return np.array([np.nan if isinstance(answer, str) else answer for answer in self._all(items)], np.float32)
 
-    def _all(self, items: Sequence[Item]) -> list[float | None]:
-        if any(item.completion_id not in self._answers for item in items):
-            answers = self._server.each(self._one, items)
-            self._answers = {item.completion_id: answer for item, answer in zip(items, answers, strict=True)}
+    def answered(self, items: Sequence[Item]) -> list[Item]:
+        return [item for item in items if isinstance(self._answers.get(item.completion_id), float)]
+
+    def _all(self, items: Sequence[Item]) -> list[float | str]:
+        missing = [item for item in items if item.completion_id not in self._answers]
+        if missing:
+            self._answers = {
+                item.completion_id: self._answers[item.completion_id]
+                for item in items
+                if item.completion_id in self._answers
+            }
+            for item, answer in self._server.each(self._one, missing):
+                self._answers[item.completion_id] = answer
         return [self._answers[item.completion_id] for item in items]
 
-    def _one(self, item: Item) -> float | None:
+    def _one(self, item: Item) -> float | str:
         try:
-            return self._ask(item)
-        except Refused as refused:
-            if too_large(refused):
-                return None
+            answer = self._ask(item)
+        except PrefmillError as error:
+            if isinstance(error, Refused) and (reason := about_item(error)):
+                return reason
+            error.args = (f"completion {item.completion_id}: {error}",)
             raise
+        if isinstance(answer, float) and not abs(answer) <= _LARGEST:
+            raise PrefmillError(
+                f"completion {item.completion_id}: {self._server.url} gave the reward {answer}, expected a finite "
+                "number; check the model's weights and precision"
+            )
+        return answer
 
 
-def too_large(refused: Refused) -> bool:
-    """Whether a server refused an item for its length or its number of pictures."""
-    return refused.status == 413 or (refused.status in (400, 422) and bool(_TOO_LARGE.search(refused.said)))
+def about_item(refused: Refused) -> str:
+    """Why a server refused one item, where it says that it is the item; empty where it may be all of them."""
+    if refused.status == 413 or (refused.status in (400, 422) and _TOO_LARGE.search(refused.said)):
+        return "longer, or with more pictures, than the server takes"
+    if refused.status in (400, 403, 422) and _FILTERED.search(refused.said):
+        return "held back by the server's content filter"
+    return ""
 
 
 def chat(item: Item) -> list[dict[str, Any]]:

@@ -13,10 +13,11 @@ import pyarrow as pa
 from pairs.errors import PrefmillError
 from pairs.store import Store
 from pairs.tables import REWARDS
-from rewards.interface import Item, RewardModel
+from rewards.interface import Explaining, Item, Piecewise, RewardModel
 
 CHUNK = 20_000  # completions per read, and per commit at most
 KEEP_EVERY = 60.0  # seconds between commits at most, but for one batch: what a killed run loses
+_LEFT = {"completion_id": pl.String, "reason": pl.String}
 _HELD = 1 << 23  # numbers per commit at most, 32 MB
 BATCH = 1_000  # completions whose pictures are in memory together
 
@@ -29,6 +30,13 @@ class ScoreBooks:
     cached: int  # were in the table before
     scored: int
     unscored: int  # the model cannot judge them whole; they get no row
+
+
+@dataclass(frozen=True, slots=True)
+class Scored(ScoreBooks):
+    """`left`: `completion_id, reason` of each completion that is unscored."""
+
+    left: pl.DataFrame
 
 
 def completions(store: Store, sources: Sequence[str]) -> pl.LazyFrame:
@@ -54,18 +62,19 @@ def completions_of(pairs: pl.LazyFrame) -> pl.LazyFrame:
     return pl.concat(sides).unique("completion_id", keep="any").sort("completion_id")
 
 
-def score(store: Store, model: RewardModel, wanted: pl.LazyFrame, *, progress: bool = True) -> ScoreBooks:
+def score(store: Store, model: RewardModel, wanted: pl.LazyFrame, *, progress: bool = True) -> Scored:
     """Judge the completions that have no reward of this model yet (`wanted`: as from `completions`), those of one
     prompt together.
 
-    Appends to the table `rewards` bit by bit, so that a run that was stopped goes on where it stood.
-    Raises `PrefmillError` for a reward that is no finite number, naming the completion.
+    Appends to the table `rewards` bit by bit, so that a run that was stopped goes on where it stood; what a server
+    has answered before it failed is kept, too. Raises `PrefmillError` for a reward that is no finite number,
+    naming the completion.
     """
     from tqdm import tqdm
 
     ids = wanted.select("prompt_id", "completion_id").collect()
     todo = missing(store, "rewards", model.fingerprint, ids)
-    unscored = 0
+    left = [pl.DataFrame(schema=_LEFT)]
 
     def write(found: list[str], values: np.ndarray) -> None:
         columns = [pa.array([model.fingerprint] * len(found)), pa.array(found), pa.array(values)]
@@ -78,13 +87,14 @@ def score(store: Store, model: RewardModel, wanted: pl.LazyFrame, *, progress: b
     ):
         for start in range(0, len(todo), CHUNK):
             for items in chunk_items(store, wanted, todo.slice(start, CHUNK)):
-                fits = model.fits(items)
+                fits = _fits(model, items, kept)
                 judged = [item for item, fit in zip(items, fits, strict=True) if fit]
+                left.append(_left(model, [item for item, fit in zip(items, fits, strict=True) if not fit]))
                 kept.add(judged, _checked(model, judged))
-                unscored += len(items) - len(judged)
                 bar.update(len(items))
             kept.commit()
-    return ScoreBooks(model.fingerprint, len(ids) - len(todo), kept.rows, unscored)
+    unscored = pl.concat(left)
+    return Scored(model.fingerprint, len(ids) - len(todo), kept.rows, len(unscored), unscored)
 
 
 def missing(store: Store, table: str, fingerprint: str, ids: pl.DataFrame) -> pl.DataFrame:
@@ -152,6 +162,20 @@ def items(rows: pl.DataFrame, media: Mapping[str, bytes]) -> list[Item]:
         )
         for row in rows.iter_rows(named=True)
     ]
+
+
+def _fits(model: RewardModel, items: list[Item], kept: Kept) -> np.ndarray:
+    try:
+        return model.fits(items)
+    except BaseException:  # Ctrl-C, too
+        if isinstance(model, Piecewise) and (answered := model.answered(items)):
+            kept.add(answered, _checked(model, answered))
+        raise
+
+
+def _left(model: RewardModel, items: list[Item]) -> pl.DataFrame:
+    reasons = model.refusals(items) if items and isinstance(model, Explaining) else ["not told"] * len(items)
+    return pl.DataFrame({"completion_id": [item.completion_id for item in items], "reason": reasons}, schema=_LEFT)
 
 
 def _checked(model: RewardModel, items: list[Item]) -> np.ndarray:

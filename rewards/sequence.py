@@ -76,6 +76,10 @@ class TransformersModel:
         self._read = {id(item): (item, reading) for item, reading in zip(items, readings, strict=True)}
         return np.array([not reading.refusal for reading in readings], bool)
 
+    def refusals(self, items: Sequence[Item]) -> list[str]:
+        """Why each of some items does not fit; empty where it does."""
+        return [reading.refusal for reading in self._readings(items)]
+
     def rewards(self, items: Sequence[Item]) -> np.ndarray:
         self.model.eval()
         return judge(self.batches(items), np.zeros(len(items), np.float32), self.model.device)

@@ -7,9 +7,11 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from queue import Empty, SimpleQueue
+from threading import Event
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,7 +23,9 @@ from pairs.errors import PrefmillError, Unavailable, shown
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
-LONGEST_WAIT = 60.0  # seconds between two tries, whatever the server asks for
+LONGEST_WAIT = 60.0  # seconds between two tries of our own choice
+LONGEST_ASKED = 600.0  # and where the server asks for more: one that wants an hour is asked again before that
+_LISTEN = 0.2  # seconds between two looks for Ctrl-C
 LARGEST_ANSWER = 64 << 20  # bytes
 
 
@@ -40,7 +44,8 @@ class Server:
     `url` is the server's root (http or https, no password in it); `key_env` names the environment variable that
     holds the key, if it wants one. `timeout` is the longest one answer may take, in seconds; `concurrency` are
     the requests under way together. One that fails is sent up to `tries` times, the waits between growing from
-    `first_wait` seconds: the defaults bear with a server that restarts for some two minutes.
+    `first_wait` seconds to a minute, or as long as the server asks for, up to ten: the defaults bear with a
+    server that restarts for some two minutes.
     """
 
     def __init__(
@@ -57,12 +62,11 @@ class Server:
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             place = f"{parts.scheme}://…@{parts.hostname}" if "@" in parts.netloc else shown(url)
             raise PrefmillError(f"url {place}: expected http(s)://host:port, with a key in key_env")
-        key = os.environ.get(key_env, "") if key_env else ""
-        if key_env and not key:
-            raise PrefmillError(f"{url}: key_env names {key_env}, which is not set; put the key there")
+        key = _key(url, key_env) if key_env else ""
         self.url = url.rstrip("/").removesuffix("/v1")  # OpenAI's clients want it there
         self._timeout, self._tries, self._first_wait = timeout, tries, first_wait
         self._concurrency = concurrency
+        self._leaving = Event()  # set: no more tries
         headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
         limits = httpx.Limits(max_connections=concurrency)
         self._client = httpx.Client(timeout=timeout, limits=limits, headers=headers)
@@ -75,24 +79,41 @@ class Server:
         """The JSON answer to a POST of JSON. Raises `Refused`, or `Unavailable` after the last try."""
         return self._ask("POST", path, body)
 
-    def each(self, ask: Callable[[_T], _R], asked: Sequence[_T]) -> Iterator[_R]:
-        """`ask` of each, in order, `concurrency` at a time. After a failure no more are begun."""
-        with ThreadPoolExecutor(self._concurrency) as pool:
-            waiting = [pool.submit(ask, one) for one in asked]
-            try:
-                for one in waiting:
-                    yield one.result()
-            finally:
-                for one in waiting:
-                    one.cancel()
+    def each(self, ask: Callable[[_T], _R], asked: Sequence[_T]) -> Iterator[tuple[_T, _R]]:
+        """`ask` of each, `concurrency` at a time: what was asked with its answer, in the order in which they come.
+        After a failure nothing more is begun nor tried again; what was under way is given, then it raises."""
+        failure: BaseException | None = None
+        pool = ThreadPoolExecutor(self._concurrency)
+        waiting = {pool.submit(ask, one): one for one in asked}
+        try:
+            for done in _as_done(list(waiting)):
+                if done.cancelled():
+                    continue
+                if (error := done.exception()) is None:
+                    yield waiting[done], done.result()
+                elif failure is None:
+                    failure = error
+                    self._leaving.set()
+                    for one in waiting:
+                        one.cancel()
+            if failure is not None:
+                raise failure
+        finally:
+            self._leaving.set()
+            pool.shutdown(cancel_futures=True)
+            self._leaving.clear()
 
     def _ask(self, method: str, path: str, body: Any) -> Any:
-        where, reason, wait = f"{self.url}{path}", "", 0.0
+        where, reason, wait = f"{self.url}{path}", "never asked", 0.0
         for number in range(self._tries):
-            time.sleep(min(wait, LONGEST_WAIT))
-            wait = self._first_wait * 2.0**number * random.uniform(0.5, 1.0)  # noqa: S311  not all come back at once
+            if self._leaving.wait(wait):
+                break
+            wait = min(LONGEST_WAIT, self._first_wait * 2.0**number)
+            wait *= random.uniform(0.5, 1.0)  # noqa: S311  not all come back at once
             try:
                 status, headers, answer = self._once(method, where, body)
+            except httpx.LocalProtocolError:  # its text may show the key
+                raise PrefmillError(f"{where}: no request can be made of this url and key; check both") from None
             except httpx.RequestError as error:
                 reason = f"{type(error).__name__} {error}"
                 continue
@@ -101,10 +122,10 @@ class Server:
             if status not in TRY_AGAIN:
                 raise Refused(where, status, _said(answer))
             reason = f"{status} {_said(answer)}"
-            wait = max(wait, _retry_after(headers.get("retry-after", "")))
+            wait = max(wait, min(LONGEST_ASKED, _retry_after(headers.get("retry-after", ""))))
         raise Unavailable(
             f"{where}: no answer in {self._tries} tries, the last: {reason[:200].strip()}; "
-            "start the server and run again: what was scored is kept"
+            "start the server or see its log, and run again: what was scored is kept"
         )
 
     def _once(self, method: str, where: str, body: Any) -> tuple[int, httpx.Headers, bytes]:
@@ -133,6 +154,34 @@ def served_name(server: Server, model: str) -> str:
     if model not in known:
         raise PrefmillError(f"{server.url}: serves no model {model!r} (it has: {', '.join(sorted(known))})")
     return f"{model} {known[model]}"
+
+
+def _as_done(waiting: Sequence[Future[_R]]) -> Iterator[Future[_R]]:
+    """As `as_completed`, but Ctrl-C is heard: where Polars is loaded, no signal ends a wait without a limit."""
+    ended: SimpleQueue[Future[_R]] = SimpleQueue()
+    for one in waiting:
+        one.add_done_callback(ended.put)
+    for _ in waiting:
+        while True:
+            try:
+                done = ended.get(timeout=_LISTEN)
+                break
+            except Empty:
+                continue
+        yield done
+
+
+def _key(url: str, variable: str) -> str:
+    """The key in an environment variable, without the newline that files of keys end with."""
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise PrefmillError(f"{url}: key_env names {variable}, which is not set; put the key there")
+    if not (key.isascii() and key.isprintable()):
+        raise PrefmillError(
+            f"{url}: the key in {variable} has characters that no header can carry, expected one line of ASCII; "
+            "set it again"
+        )
+    return key
 
 
 def _json(where: str, answer: bytes) -> Any:

@@ -22,9 +22,9 @@ def sglang_classify(
     if not words.chat_template:
         raise PrefmillError(f"{tokenizer or model}: no chat template; name a tokenizer that has one")
 
-    def ask(item: Item) -> float | None:
+    def ask(item: Item) -> float | str:
         if item.images or item.completion_images:
-            return None
+            return "pictures for a server of texts"
         text = str(words.apply_chat_template([*item.prompt, *item.completion], tokenize=False))
         # The server puts a BOS of its own in front; two of them change the reward.
         text = text.removeprefix(words.bos_token or "")

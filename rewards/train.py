@@ -15,7 +15,7 @@ import pydantic
 from pydantic import Field
 
 from pairs.errors import PrefmillError
-from rewards import checkpoints
+from rewards import checkpoints, trained_on
 from rewards.fit import HeadSettings, PairRows, fit
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ def train(
 
             done, count = finetune(rows, columns, held, work, out, settings, progress)
         if launch.first():
+            trained_on.write(dataset, config, work)
             _put(work, out)
             checkpoints.clear(out)
         launch.wait()

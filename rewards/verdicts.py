@@ -9,9 +9,8 @@ is the verdict itself, for ranked lists each margin weighs all verdicts that con
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -23,7 +22,7 @@ from pairs.store import Store
 from pairs.tables import VERDICTS
 from rewards.embedded import digest_of
 from rewards.interface import Item
-from rewards.judge import Judge
+from rewards.judge import Judge, Verdict
 from rewards.score import completions_of, items
 
 CHUNK = 200  # pairs per commit: what an interrupted run loses at most
@@ -33,75 +32,37 @@ _KEYS = ("prompt_id", "first_id", "second_id")
 
 @dataclass(frozen=True)
 class Judged:
-    """A judge of pairs as a `RewardModel` for the completions of some pairs. Asks on first use."""
+    """The verdicts of a judge on some pairs as a `RewardModel` for their completions."""
 
     fingerprint: str
-    judge: Judge
-    store: Store
-    pairs: pl.LazyFrame
-    compared: pl.DataFrame  # prompt_id, first_id, second_id; sorted, each once
+    strengths: Mapping[str, float]  # by completion id
+    reasons: Mapping[str, str]  # why others have none
 
     def fits(self, items: Sequence[Item]) -> np.ndarray:
-        return np.array([item.completion_id in self._strengths for item in items], bool)
+        return np.array([item.completion_id in self.strengths for item in items], bool)
+
+    def refusals(self, items: Sequence[Item]) -> list[str]:
+        return [
+            "" if fit else self.reasons.get(item.completion_id, "in none of the pairs")
+            for item, fit in zip(items, self.fits(items), strict=True)
+        ]
 
     def rewards(self, items: Sequence[Item]) -> np.ndarray:
-        lost = next((item for item in items if item.completion_id not in self._strengths), None)
+        lost = next((item for item in items if item.completion_id not in self.strengths), None)
         if lost is not None:
             raise PrefmillError(
                 f"completion {lost.completion_id} is in no pair that {self.fingerprint} could judge"
             )
-        return np.array([self._strengths[item.completion_id] for item in items], np.float32)
-
-    @cached_property
-    def _strengths(self) -> dict[str, float]:
-        known = self._verdicts()
-        todo = self.compared.join(known, on=["first_id", "second_id"], how="anti", maintain_order="left")
-        with tqdm(total=len(todo), desc="verdicts", unit=" pairs", disable=None) as bar:
-            for part in todo.iter_slices(READ):
-                rows = self._texts(part)
-                for chunk in part.iter_slices(CHUNK):
-                    self._ask(chunk, rows)
-                    bar.update(len(chunk))
-        rows = self.compared.join(
-            self._verdicts(), on=["first_id", "second_id"], how="left", maintain_order="left"
-        )
-        return strengths(rows.filter(pl.col("votes") > 0))
-
-    def _verdicts(self) -> pl.DataFrame:
-        return self.store.scan("verdicts", [self.judge.fingerprint]).drop("model").collect()
-
-    def _texts(self, part: pl.DataFrame) -> pl.DataFrame:
-        """The completions of these pairs, as from `completions_of`."""
-        held = pl.col("prompt_id").is_in(part["prompt_id"].unique().implode())
-        return completions_of(self.pairs.filter(held)).filter(_completion_of(part)).collect()
-
-    def _ask(self, chunk: pl.DataFrame, texts: pl.DataFrame) -> None:
-        rows = texts.filter(_completion_of(chunk))
-        columns = ("media_ids", "completion_media_ids")
-        media = self.store.media([medium for name in columns for row in rows[name].to_list() for medium in row])
-        of = {item.completion_id: item for item in items(rows, media)}
-        asked = list(zip(chunk["first_id"], chunk["second_id"], strict=True))
-        found = list(self.judge.verdicts([(of[first], of[second]) for first, second in asked]))
-        table = pa.table(
-            [
-                pa.array([self.judge.fingerprint] * len(asked)),
-                chunk["first_id"].to_arrow().cast(pa.string()),
-                chunk["second_id"].to_arrow().cast(pa.string()),
-                pa.array([verdict.first_votes for verdict in found], pa.float32()),
-                pa.array([verdict.votes for verdict in found], pa.int32()),
-            ],
-            schema=VERDICTS,
-        )
-        self.store.append("verdicts", self.judge.fingerprint, table, {"pairs": str(len(asked))})
-
-
-def _completion_of(pairs: pl.DataFrame) -> pl.Expr:
-    return pl.col("completion_id").is_in(pl.concat([pairs["first_id"], pairs["second_id"]]).unique().implode())
+        return np.array([self.strengths[item.completion_id] for item in items], np.float32)
 
 
 def judged(store: Store, judge: Judge, pairs: pl.LazyFrame) -> Judged:
-    """The judge on these pairs (columns as in the table `pairs`). Its rewards depend on all verdicts of a prompt,
-    so the fingerprint names the judge and the pairs; the verdicts themselves are kept under the judge alone."""
+    """The judge on these pairs (columns as in the table `pairs`): asks for the verdicts that are not known yet,
+    and again for those without a vote, which are not kept.
+
+    Its rewards depend on all verdicts of a prompt, so the fingerprint names the judge and these verdicts, which
+    are kept under the judge alone. Raises as `Judge.verdicts`; what came before is kept.
+    """
     chosen, rejected = pl.col("chosen_id"), pl.col("rejected_id")
     compared = (
         pairs.select(
@@ -111,8 +72,78 @@ def judged(store: Store, judge: Judge, pairs: pl.LazyFrame) -> Judged:
         .filter(pl.col("first_id") != pl.col("second_id"))
         .unique().sort(_KEYS).collect()
     )  # fmt: skip
-    keys = digest_of(f"{first} {second}" for _, first, second in compared.iter_rows())
-    return Judged(f"{judge.fingerprint}-{keys}", judge, store, pairs, compared)
+    reasons = _Asking(store, judge, pairs).ask(compared)
+    found = compared.join(_known(store, judge), on=_KEYS[1:], how="inner").sort(_KEYS)
+    keys = digest_of(" ".join(map(str, row)) for row in found.iter_rows())
+    return Judged(f"{judge.fingerprint}-{keys}", strengths(found), reasons)
+
+
+def _known(store: Store, judge: Judge) -> pl.DataFrame:
+    """`first_id, second_id, first_votes, votes`, each pair once: two runs at a time may both have asked."""
+    rows = store.scan("verdicts", [judge.fingerprint]).drop("model").filter(pl.col("votes") > 0).collect()
+    return rows.sort(rows.columns).unique(_KEYS[1:], keep="last", maintain_order=True)
+
+
+@dataclass(frozen=True)
+class _Asking:
+    store: Store
+    judge: Judge
+    pairs: pl.LazyFrame
+
+    def ask(self, compared: pl.DataFrame) -> dict[str, str]:
+        """Get and keep the verdicts that lack; why there are completions without one, by id."""
+        known = _known(self.store, self.judge)
+        todo = compared.join(known, on=_KEYS[1:], how="anti", maintain_order="left")
+        proven, reasons = bool(len(known)), dict[str, str]()
+        with tqdm(total=len(todo), desc="verdicts", unit=" pairs", disable=None) as bar:
+            for part in todo.iter_slices(READ):
+                rows = self._texts(part)
+                for chunk in part.iter_slices(CHUNK):
+                    found = self._ask(chunk, rows, proven)
+                    proven = proven or any(verdict.votes for verdict in found)
+                    for ids, verdict in zip(chunk.select(_KEYS[1:]).iter_rows(), found, strict=True):
+                        if not verdict.votes:
+                            reasons |= dict.fromkeys(ids, verdict.reason)
+                    bar.update(len(chunk))
+        return reasons
+
+    def _texts(self, part: pl.DataFrame) -> pl.DataFrame:
+        """The completions of these pairs, as from `completions_of`."""
+        held = pl.col("prompt_id").is_in(part["prompt_id"].unique().implode())
+        return completions_of(self.pairs.filter(held)).filter(_completion_of(part)).collect()
+
+    def _ask(self, chunk: pl.DataFrame, texts: pl.DataFrame, proven: bool) -> list[Verdict]:
+        rows = texts.filter(_completion_of(chunk))
+        columns = ("media_ids", "completion_media_ids")
+        media = self.store.media([medium for name in columns for row in rows[name].to_list() for medium in row])
+        of = {item.completion_id: item for item in items(rows, media)}
+        asked = [(of[first], of[second]) for first, second in chunk.select(_KEYS[1:]).iter_rows()]
+        found: dict[int, Verdict] = {}
+        try:
+            found.update(self.judge.verdicts(asked, proven=proven))
+        finally:
+            self._keep(chunk, {place: found[place] for place in sorted(found) if found[place].votes})
+        return [found[place] for place in range(len(asked))]
+
+    def _keep(self, chunk: pl.DataFrame, found: Mapping[int, Verdict]) -> None:
+        if not found:
+            return
+        ids = chunk[list(found)]
+        table = pa.table(
+            [
+                pa.array([self.judge.fingerprint] * len(found)),
+                ids["first_id"].to_arrow().cast(pa.string()),
+                ids["second_id"].to_arrow().cast(pa.string()),
+                pa.array([verdict.first_votes for verdict in found.values()], pa.float32()),
+                pa.array([verdict.votes for verdict in found.values()], pa.int32()),
+            ],
+            schema=VERDICTS,
+        )
+        self.store.append("verdicts", self.judge.fingerprint, table, {"pairs": str(len(found))})
+
+
+def _completion_of(pairs: pl.DataFrame) -> pl.Expr:
+    return pl.col("completion_id").is_in(pl.concat([pairs["first_id"], pairs["second_id"]]).unique().implode())
 
 
 def strengths(verdicts: pl.DataFrame) -> dict[str, float]:

@@ -12,7 +12,7 @@ from rewards.interface import Item
 
 
 class RewardServer:
-    """`answer(path, body)` gives an object for a 200; `faults` are played first, one per POST:
+    """`answer(path, body)` gives an object for a 200, or (status, text); `faults` are played first, one per POST:
     (status, text[, headers]), "drop", "stall" or "drip". `posts` are the bodies seen, `most` came at once."""
 
     def __init__(self, answer, models=("judge",)):
@@ -40,7 +40,8 @@ class RewardServer:
                     outer.posts.append(body)
                     outer.headers.append(dict(self.headers))
                 try:
-                    self.play(fault) if fault else self.reply(200, outer.answer(self.path, body))
+                    answer = None if fault else outer.answer(self.path, body)
+                    self.play(fault or (answer if isinstance(answer, tuple) else (200, answer)))
                 finally:
                     with outer.lock:
                         outer.now -= 1

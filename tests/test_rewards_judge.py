@@ -12,6 +12,7 @@ from test_rewards_embedded import fill, solid
 from test_rewards_transformers import item
 
 from pairs.errors import PrefmillError, Unavailable
+from pairs.tables import VERDICTS
 from rewards.judge import Judge
 from rewards.score import completions, score
 from rewards.served import Server
@@ -42,7 +43,7 @@ def served():
 
 
 def verdict(served, first, second, **options):
-    return next(iter(Judge(Server(served.url), "judge", **options).verdicts([(first, second)])))
+    return next(Judge(Server(served.url), "judge", **options).verdicts([(first, second)]))[1]
 
 
 def test_the_better_one_wins_in_either_place(served):
@@ -81,6 +82,26 @@ def test_a_judge_that_never_decides_is_no_judge(served):
     pairs = [(item(f"a{n}"), item(f"b{n}")) for n in range(10)]
     with pytest.raises(PrefmillError, match=r"none of 20 answers of judge names a winner, e.g. 'What a"):
         list(Judge(Server(served.url), "judge").verdicts(pairs))
+
+
+def test_a_server_that_refuses_every_question_is_quoted(served):
+    said = "max_tokens is too large: 2048. This model's maximum context length is 2048 tokens"
+    served.faults += [(400, said)] * 60
+    pairs = [(item(f"a{n}"), item(f"b{n}")) for n in range(30)]
+    judge = Judge(Server(served.url), "judge")
+    with pytest.raises(PrefmillError, match=r"refused all 60 questions to judge, e\.g\.: max_tokens is too large"):
+        list(judge.verdicts(pairs))
+    served.faults += [(400, said)] * 60
+    found = dict(judge.verdicts(pairs, proven=True))
+    assert {(one.votes, one.reason) for one in found.values()} == {
+        (0, "longer, or with more pictures, than the server takes")
+    }
+
+
+def test_an_error_names_both_completions(served):
+    served.answer = lambda path, body: {"choices": []}
+    with pytest.raises(PrefmillError, match=r"^completions \w+ and \w+: http.*expected 0|choices"):
+        verdict(served, item("a"), item("b"))
 
 
 def test_pictures_stand_where_they_belong(served):
@@ -135,24 +156,69 @@ def test_pairs_are_judged_once_and_a_stopped_run_goes_on(store, served, monkeypa
     served.answer = lambda path, body: longer_wins(path, body) if len(served.posts) <= 11 else 1 / 0
     with pytest.raises(Unavailable):
         score(store, judged(store, judge, pairs), wanted, progress=False)
-    assert len(store.scan("verdicts").collect()) == 4
+    assert len(store.scan("verdicts").collect()) == 5
     served.answer = longer_wins
     before = len(served.posts)
     books = score(store, judged(store, judge, pairs), wanted, progress=False)
     assert books.scored == 20
-    assert len(served.posts) == before + 2 * 6
+    assert len(served.posts) == before + 2 * 5
     rewards = dict(store.scan("rewards").select("completion_id", "reward").collect().iter_rows())
     margins = pairs.collect().select(
         pl.col("chosen_id").replace_strict(rewards) - pl.col("rejected_id").replace_strict(rewards)
     ).to_series().to_numpy()  # fmt: skip
     np.testing.assert_allclose(np.sort(margins), [-math.log(5)] * 3 + [math.log(5)] * 10, rtol=1e-6)
     assert score(store, judged(store, judge, pairs), wanted, progress=False).cached == 20
-    assert len(served.posts) == before + 2 * 6
+    assert len(served.posts) == before + 2 * 5
 
 
-def test_a_pair_that_could_not_be_judged_is_counted(store, served):
-    fill(store, [("q1", "a long one", "no"), ("q2", "another long", "none")])
-    served.answer = lambda path, body: longer_wins(path, body) if "q1" in str(body) else says("?")
+def test_a_pair_without_a_verdict_is_counted_and_asked_about_again(store, served):
+    fill(store, [(f"q{n}", f"a long one {n}", f"no {n}") for n in range(30)])
+    lost = {f"no {n}" for n in range(12)}
+    served.answer = lambda path, body: says("?") if lost & {*answers(body)} else longer_wins(path, body)
     judge = Judge(Server(served.url), "judge")
-    books = score(store, judged(store, judge, store.scan("pairs")), completions(store, ["toy"]), progress=False)
-    assert (books.scored, books.unscored) == (2, 2)
+    pairs, wanted = store.scan("pairs"), completions(store, ["toy"])
+    for asked, cached in ((60, 0), (24, 36)):  # the second time there are only such as it cannot read
+        before = len(served.posts)
+        books = score(store, judged(store, judge, pairs), wanted, progress=False)
+        assert (books.cached, books.scored + books.cached, books.unscored) == (cached, 36, 24)
+        assert set(books.left["reason"]) == {"no answer that names a winner"}
+        assert len(served.posts) == before + asked
+        assert store.scan("verdicts").collect()["votes"].to_list() == [2] * 18
+    served.answer = longer_wins
+    books = score(store, judged(store, judge, pairs), wanted, progress=False)
+    assert (books.scored, books.unscored) == (60, 0)
+
+
+def test_a_late_verdict_moves_the_whole_list(store, served):
+    """Rewards of a prompt hang together: what one more verdict moves is never mixed with what was before it."""
+    fill(store, [("q", "longest one", "longer"), ("q", "longer", "long")])
+    served.answer = lambda path, body: longer_wins(path, body) if "longest one" in answers(body) else says("?")
+    judge = Judge(Server(served.url), "judge")
+    pairs, wanted = store.scan("pairs"), completions(store, ["toy"])
+    first = score(store, judged(store, judge, pairs), wanted, progress=False)
+    assert (first.scored, first.unscored) == (2, 1)
+    served.answer = longer_wins
+    found = judged(store, judge, pairs)
+    assert score(store, found, wanted, progress=False).scored == 3
+    rewards = store.scan("rewards", [found.fingerprint]).select("reward").collect()["reward"].sort()
+    np.testing.assert_allclose(rewards, [-math.log(5), 0, math.log(5)], atol=1e-6)
+
+
+def test_verdicts_that_came_before_an_error_are_kept(store, served):
+    fill(store, [(f"q{n}", f"rather long {n}", f"no {n}") for n in range(40)])
+    served.answer = lambda path, body: {} if "no 7" in answers(body) else longer_wins(path, body)
+    judge = Judge(Server(served.url, concurrency=1), "judge")
+    with pytest.raises(PrefmillError, match=r"^completions"):
+        judged(store, judge, store.scan("pairs"))
+    assert store.scan("verdicts").collect().height == (len(served.posts) - 1) // 2 > 0
+
+
+def test_two_runs_at_a_time_count_a_verdict_once(store, served):
+    fill(store, [("q", "longest one", "longer"), ("q", "longer", "long"), ("q", "longest one", "long")])
+    judge = Judge(Server(served.url), "judge")
+    served.answer = lambda path, body: says(f"<answer>{1 if 'longer' in answers(body)[:1] else 2}</answer>")
+    once = judged(store, judge, store.scan("pairs"))
+    rows = store.scan("verdicts").collect()
+    store.append("verdicts", judge.fingerprint, rows.head(1).to_arrow().cast(VERDICTS), {})
+    again = judged(store, judge, store.scan("pairs"))
+    assert (again.fingerprint, again.strengths) == (once.fingerprint, once.strengths)

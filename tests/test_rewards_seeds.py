@@ -13,7 +13,7 @@ from filters._trust import trust, trusted
 from mixtures._recipe import load_recipe
 from mixtures._seeds import LocalRecipe
 from pairs.errors import RecipeError
-from pipelines import steps
+from pipelines import scored, steps
 from rewards.load import load_reward_model
 from rewards.train import TrainSettings
 
@@ -64,6 +64,31 @@ def test_every_kind_of_seed_model_leaves_its_rewards(tmp_path, store, classifier
     assert [(row["source"], row["modality"], row["pairs"], row["agreement"]) for row in found] == [
         ("toy", "text", 60, 1.0)
     ]
+
+
+def test_what_is_unscored_is_told_by_model_source_and_reason(tmp_path, store):
+    fill(store, [*TEXTS, ("a question", "an inappropriate answer", "one for both")])
+    fill(store, [("a question", "one for both", "hopelessly long")], source="terse")
+
+    def answer(path, body):
+        said = body["messages"][-1]["content"]
+        if said == "one for both":
+            return 413, "request entity too large"
+        return (400, "data_inspection_failed") if "inappropriate" in said else judge_by(path, body)
+
+    with RewardServer(answer) as server:
+        text = f'[[rewards.servers]]\nkind = "vllm-classify"\nurl = "{server.url}"\nmodel = "judge"\n'
+        made = recipe(tmp_path, text, ("toy", "terse"))
+        done, pairs = steps.score(store, made), steps.training(store, made)
+        assert [(books.scored, books.unscored) for books in done] == [(121, 2)]
+        for _ in range(2):  # the second time nothing is scored, and the same is told
+            assert scored.unscored(pairs, done).select("source", "reason", "completions").rows() == [
+                ("terse", "longer, or with more pictures, than the server takes", 1),
+                ("toy", "held back by the server's content filter", 1),
+                ("toy", "longer, or with more pictures, than the server takes", 1),
+            ]
+            done = steps.score(store, made)
+    assert not len(scored.unscored(pairs, []))
 
 
 def test_a_model_has_no_vote_where_it_is_not_believed(tmp_path, store):

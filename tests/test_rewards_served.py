@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import math
+import os
+import signal
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -132,15 +134,39 @@ def test_a_server_is_not_asked_before_it_said(served):
         assert least <= time.monotonic() - started < least + 2
 
 
-def test_waits_grow(served, monkeypatch):
+def waits_of(monkeypatch):
+    """Instead of waiting, how long it would."""
     waits = []
-    clock = SimpleNamespace(sleep=waits.append, monotonic=time.monotonic)  # servers of other tests may still sleep
-    monkeypatch.setattr("rewards.served.time", clock)
+
+    class Clock(threading.Event):
+        def wait(self, timeout=None):
+            waits.append(timeout)
+            return self.is_set()
+
+    monkeypatch.setattr("rewards.served.Event", Clock)
+    return waits
+
+
+def test_waits_grow(served, monkeypatch):
+    waits = waits_of(monkeypatch)
     served.faults += [(503, "busy")] * 4
     with pytest.raises(Unavailable, match=r"/classify: no answer in 4 tries, the last: 503 busy; start"):
         Server(served.url, tries=4, first_wait=0.1).post("/classify", {})
     assert all(0.05 * 2**n <= wait <= 0.1 * 2**n for n, wait in enumerate(waits[1:]))
     assert len(waits) == 4
+
+
+def test_waits_are_bounded_by_a_minute_or_ten_where_the_server_asks_for_more(served, monkeypatch):
+    waits = waits_of(monkeypatch)
+    served.faults += [
+        (503, "busy"),
+        (429, "slow", [("retry-after", "90")]),
+        (429, "no", [("retry-after", "9999")]),
+    ]
+    Server(served.url, first_wait=1000).post("/classify", {"messages": [{"content": "x"}]})
+    assert waits[0] == 0
+    assert 30 <= waits[1] <= 60
+    assert waits[2:] == [90, 600]
 
 
 def test_nobody_there_is_one_line():
@@ -181,12 +207,58 @@ def test_a_key_comes_from_the_environment_and_is_never_shown(served, monkeypatch
     assert "secret-7" not in str(error.value)
 
 
+@pytest.mark.parametrize("key", ["söcret-7", "secret-7\nsecret-8", "secret-7\x7fx"])
+def test_a_key_that_no_header_carries_is_named_by_its_variable(served, monkeypatch, key):
+    monkeypatch.setenv("JUDGE_KEY", key)
+    with pytest.raises(PrefmillError, match=r"the key in JUDGE_KEY has characters") as error:
+        Server(served.url, key_env="JUDGE_KEY")
+    assert "cret-" not in str(error.value)
+
+
+def test_a_key_from_a_file_may_end_its_line(served, monkeypatch):
+    monkeypatch.setenv("JUDGE_KEY", " secret-7\n")
+    Server(served.url, key_env="JUDGE_KEY").post("/classify", {"messages": [{"content": "x"}]})
+    assert {key.lower(): value for key, value in served.headers[0].items()}["authorization"] == "Bearer secret-7"
+
+
+def test_a_request_that_cannot_be_made_is_not_tried_again(served):
+    server = Server(served.url, tries=2, first_wait=100)
+    server._client.headers["x"] = "secret-7\n"
+    with pytest.raises(PrefmillError, match=r"/classify: no request can be made") as error:
+        server.post("/classify", {})
+    assert "secret-7" not in str(error.value)
+
+
+@pytest.mark.parametrize("how", ["refused", "ctrl-c"])
+def test_nobody_waits_for_tries_that_are_not_wanted_any_more(served, how):
+    served.faults += [(503, "busy")] * 100
+    model = vllm_classify(Server(served.url, concurrency=4, tries=3, first_wait=20), "judge")
+    items = [item("x" * n) for n in range(1, 9)]
+
+    def stop():
+        while len(served.posts) < 3:
+            time.sleep(0.01)
+        if how == "ctrl-c":
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    if how == "refused":
+        served.faults.insert(3, (401, "no key"))
+    threading.Thread(target=stop).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt if how == "ctrl-c" else Refused):
+        model.rewards(items)
+    assert time.monotonic() - started < 10
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
         ("<html>welcome</html>", "expected JSON; is this the right server"),
         ({"object": "error"}, r"expected data\.0\.probs in it"),
-        ({"data": [{"probs": ["0.5"]}]}, "gave the reward '0.5', expected a number"),
+        ({"data": [{"probs": ["0.5"]}]}, r"^completion \w+: .*gave the reward '0.5', expected a number"),
+        ({"data": [{"probs": [None]}]}, r"^completion \w+: .*gave the reward None, expected a number"),
+        ({"data": [{"probs": [1e99]}]}, r"^completion \w+: .*gave the reward 1e\+99, expected a finite number"),
         ({"data": [{"probs": [0.1, 0.9]}]}, "expected one label"),
     ],
 )
@@ -222,6 +294,37 @@ def test_what_is_too_long_for_the_server_is_counted(store, served):
     assert (books.scored, books.unscored) == (7, 3)
 
 
+def test_what_a_content_filter_holds_back_is_counted_with_its_reason(store, served):
+    fill(store, [(f"q{n}", f"good {n}", f"bad {n}") for n in range(5)])
+    served.faults.append((400, '{"error": {"code": "content_filter"}}'))
+    model = vllm_classify(Server(served.url, concurrency=1), "judge")
+    books = score(store, model, completions(store, ["toy"]), progress=False)
+    assert (books.scored, books.unscored) == (9, 1)
+    assert books.left["reason"].to_list() == ["held back by the server's content filter"]
+
+
+@pytest.mark.parametrize("fault", [(500, "oh"), (400, "no"), (200, '{"data": [{"probs": [null]}]}')])
+def test_one_bad_completion_is_named_and_costs_no_other_its_reward(store, served, fault):
+    fill(store, [(f"q{n}", f"good {n}", f"bad {n}") for n in range(40)])
+    model = vllm_classify(Server(served.url, concurrency=2, **QUICK), "judge")
+    wanted = completions(store, ["toy"])
+    rows = wanted.collect().sort("prompt_id", "completion_id")
+    bad = rows[50, "completion"][0]["content"]
+
+    def answer(path, body):
+        return fault if body["messages"][-1]["content"] == bad else letters(path, body)
+
+    served.answer = answer
+    before = len(served.posts)
+    with pytest.raises(PrefmillError, match=f"^completion {rows[50, 'completion_id']}: http"):
+        score(store, model, wanted, progress=False)
+    kept = store.scan("rewards").collect()
+    assert len(kept) >= 50
+    assert len(kept) >= len({str(body["messages"]) for body in served.posts[before:]}) - 1
+    served.answer = letters
+    assert score(store, model, wanted, progress=False).scored == 80 - len(kept)
+
+
 def test_any_other_refusal_ends_the_run(served):
     served.faults.append((400, "no such parameter"))
     with pytest.raises(Refused, match="answered 400: no such parameter"):
@@ -239,13 +342,13 @@ def test_scoring_goes_on_where_a_server_went_away(store, served, monkeypatch):
     asked = len(served.posts)
     served.answer = letters
     books = score(store, model, wanted, progress=False)
-    assert (books.cached, books.scored) == (20, 20)
-    assert len(served.posts) == asked + 20
+    assert (books.cached, books.scored) == (25, 15)
+    assert len(served.posts) == asked + 15
 
 
 def test_a_reward_that_is_no_number_stops_with_its_completion(store, served):
     fill(store, [("q", "good", "bad")])
     served.answer = lambda path, body: {"data": [{"probs": [float("nan")]}]}
-    with pytest.raises(PrefmillError, match=r"the reward of completion [0-9a-f]{32} is nan"):
+    with pytest.raises(PrefmillError, match=r"^completion [0-9a-f]{32}: .* gave the reward nan"):
         score(store, vllm_classify(Server(served.url), "judge"), completions(store, ["toy"]), progress=False)
     assert not len(store.scan("rewards").collect())

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import random
 
 import polars as pl
 import pytest
 from reward_server import RewardServer
-from test_rewards_embedded import fill
+from test_rewards_embedded import fill, own_cache, publish  # noqa: F401
 from test_rewards_seeds import TEXTS, judge_by, recipe
 
 from filters._trust import trust, trusted
 from pairs.errors import PrefmillError, RecipeError
-from pipelines import steps
+from pairs.tables import REWARDS
+from pipelines import notes, scored, steps
 from pipelines import trust as trusts
+from pipelines.life import life
+from rewards.load import load_reward_model
+from rewards.train import TrainSettings, train
 
 # The longer one of a pair is better, but this source's labels say the contrary.
 BACKWARDS = [(f"other {n}", f"no {n}", f"a much longer answer {n}") for n in range(60)]
@@ -110,6 +115,49 @@ def test_what_learned_the_labels_is_believed_as_far_as_its_cross_fitted_twin(tmp
     assert trusted(pairs, rewards, alone, 0.0).collect().height == 0
 
 
+def test_what_two_runs_at_a_time_have_scored_counts_once(tmp_path, filled):
+    """One model has one vote, and a pair says one thing of it, whichever run wrote last."""
+    with RewardServer(judge_by) as server:
+        made = recipe(
+            tmp_path, f'[[rewards.servers]]\nkind = "vllm-classify"\nurl = "{server.url}"\nmodel = "judge"\n'
+        )
+        steps.score(filled, made)
+    steps.signal(filled, made, "groups")
+    steps.signal(filled, made, "reward_disagreement")
+    once, trusted_once = steps.signals(filled, made, "reward_disagreement").collect(), steps.trust(filled, made)
+    (model,) = scored.models(filled, made)
+    again = filled.scan("rewards").with_columns(pl.col("reward") + 1e-3).collect()
+    filled.append("rewards", model, again.to_arrow().cast(REWARDS), {})
+    assert filled.scan("rewards").collect().height == 240
+    assert steps.trust(filled, made).equals(trusted_once)
+    notes.write(filled, "scored", "seeds", {"models": [model], "rewards": {model: 0}})
+    assert steps.signal(filled, made, "reward_disagreement").changed
+    assert (
+        steps.signals(filled, made, "reward_disagreement").collect().sort("pair_id").equals(once.sort("pair_id"))
+    )
+    assert len(life(filled, once["pair_id"][0])["rewards"]) == 1
+
+
+def test_rewards_that_come_later_reach_the_signal(tmp_path, filled):
+    """A server that takes longer prompts than before is the same model."""
+    too_long = "This model's maximum context length is 9 tokens."
+    with RewardServer(judge_by) as server:
+        made = recipe(
+            tmp_path, f'[[rewards.servers]]\nkind = "vllm-classify"\nurl = "{server.url}"\nmodel = "judge"\n'
+        )
+        server.faults += [(400, too_long)] * 40
+        for lost in (40, 0):
+            assert [books.unscored for books in steps.score(filled, made)] == [lost]
+            steps.signal(filled, made, "groups")
+            assert steps.signal(filled, made, "reward_disagreement").changed
+            assert not steps.signal(filled, made, "reward_disagreement").changed
+            signal = steps.signals(filled, made, "reward_disagreement")
+            voted = signal.filter(pl.col("models") > 0).collect().height
+            assert 20 <= voted <= 40 if lost else voted == 60
+        steps.score(filled, made)
+        assert not steps.signal(filled, made, "reward_disagreement").changed
+
+
 def test_training_dynamics_never_learn_a_gold_prompt(tmp_path, filled):
     gold = tmp_path / "gold.jsonl"
     gold.write_text(labels(filled, "toy", right=True, count=10))
@@ -123,6 +171,41 @@ def test_training_dynamics_never_learn_a_gold_prompt(tmp_path, filled):
     gold.write_text(labels(filled, "toy", right=True) + labels(filled, "terse", right=True))
     with pytest.raises(PrefmillError, match="leave some prompts out of the gold pairs"):
         list(steps.reward_models(filled, made))
+
+
+def test_a_model_trained_here_is_not_believed_by_the_labels_that_taught_it(tmp_path, store):
+    """It remembers chance labels, and cannot know those of pairs that it was not shown."""
+    rng = random.Random(3)
+    words = [["red", "blue", "green", "round", "flat", "tall"][n % 6] + f"{n * 7919 % 997}" for n in range(600)]
+    texts = [(f"question {n}", *(" ".join(rng.sample(words, 12)) for _ in "ab")) for n in range(240)]
+    fill(store, texts)
+    fill(store, [(f"{prompt} seen", a, b) for prompt, a, b in texts[:40]], source="terse")
+    rows = store.scan("pairs").collect().sort("pair_id").with_columns(group_id="prompt_id")
+    rows = rows.select("prompt", "chosen", "rejected", "pair_id", "chosen_id", "rejected_id", "group_id", "source",
+                       "modality").to_dicts()  # fmt: skip
+    taught = [row for place, row in enumerate(rows) if row["source"] == "terse" or place % 2]
+    settings = TrainSettings(weight_decay=0, epochs=60)
+    train(publish(tmp_path / "data", taught), "demo", tmp_path / "model", settings, progress=False)
+    made = recipe(tmp_path, f'min_trust = 0.4\nmodels = ["{tmp_path / "model"}"]', SOURCES)
+    steps.score(store, made)
+    found = {(row["source"], row["measured_on"]): row for row in steps.trust(store, made).to_dicts()}
+    assert set(found) == {("toy", "unseen labels"), ("terse", "nothing")}
+    unseen = found["toy", "unseen labels"]
+    assert unseen["pairs"] == 280 - len(taught)
+    assert unseen["agreement"] < 0.65
+    model = load_reward_model(tmp_path / "model")
+    (own,) = trust(
+        steps.training(store, made).filter(pl.col("source") == "toy"), store.scan("rewards"), None, {}
+    ).to_dicts()
+    assert own["agreement"] > unseen["agreement"] + 0.1  # by all labels, those that taught it among them
+    assert (found["terse", "nothing"]["pairs"], found["terse", "nothing"]["silent"]) == (0, True)
+    assert own["model"] == model.fingerprint
+    steps.signal(store, made, "groups")
+    steps.signal(store, made, "reward_disagreement")
+    votes = steps.pairs(store, made).join(steps.signals(store, made, "reward_disagreement"), on="pair_id")
+    assert votes.filter(pl.col("source") == "terse").collect()["models"].max() == 0
+    (tmp_path / "model" / "trained_on.parquet").unlink()
+    assert set(steps.trust(store, made)["measured_on"]) == {"nothing"}
 
 
 @pytest.mark.parametrize(
