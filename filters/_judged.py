@@ -48,6 +48,8 @@ def parts(survivors: pl.DataFrame, params: Rule) -> list[Part]:
         judgement = _judgement(scored, params)
         if untaught(heard).height < heard.height:
             judgement = as_told(judgement, mean_votes(untaught(each))["margin"].to_numpy())
+        if judgement.abstains == "too_few_scored_pairs" and rows["silenced"].sum() > 0:
+            judgement = replace(judgement, abstains="seed_models_not_trusted")
         if not voting and judgement.abstains is None:
             judgement = replace(judgement, abstains="rewards_disagree_too_often", probabilities=None)
         out.append(Part(rows, scored, len(voting), len(trust), judgement))

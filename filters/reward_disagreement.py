@@ -47,7 +47,8 @@ SIGNAL = pa.schema(
         pa.field("margins", pa.list_(pa.struct([("model", pa.string()), ("margin", pa.float64())]))),
         pa.field("spread", pa.float64()),  # population standard deviation over models; 0 for one
         pa.field("votes_against", pa.int32(), nullable=False),  # models that prefer the rejected one
-        pa.field("models", pa.int32(), nullable=False),  # that scored both completions
+        pa.field("models", pa.int32(), nullable=False),  # that scored both completions and may speak here
+        pa.field("silenced", pa.int32(), nullable=False),  # that scored both and may not: `[rewards] min_trust`
         pa.field("length_difference", pa.int64(), nullable=False),  # characters, chosen less rejected
     ]
 )
@@ -115,8 +116,9 @@ class Rule(BaseModel, extra="forbid"):
         return self
 
 
-def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame) -> pl.LazyFrame:
-    """A reward that is not finite counts as none: that model abstains on the pair."""
+def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame, silenced: pl.LazyFrame | None = None) -> pl.LazyFrame:
+    """A reward that is not finite counts as none: that model abstains on the pair. `silenced` are rewards of
+    models that are not believed where these completions are."""
     difference = (chars("chosen") - chars("rejected")).alias("length_difference")
     asked = pairs.select("pair_id", difference).unique()
     found = margins(pairs, rewards)
@@ -127,14 +129,21 @@ def signal(pairs: pl.LazyFrame, rewards: pl.LazyFrame) -> pl.LazyFrame:
         margins=pl.struct("model", "margin").sort_by("model"), each=pl.col("margin").sort_by("model")
     )
     against = pl.col("each").list.eval((pl.element() < 0).cast(pl.Int32)).list.sum()
-    return asked.join(told, on="pair_id", how="left").select(
-        "pair_id",
-        reward_margin=pl.col("each").list.mean(),
-        margins="margins",
-        spread=pl.col("each").list.std(ddof=0),
-        votes_against=against.fill_null(0).cast(pl.Int32),
-        models=pl.col("each").list.len().fill_null(0).cast(pl.Int32),
-        length_difference="length_difference",
+    unheard = margins(pairs, rewards.clear() if silenced is None else silenced)
+    silent = unheard.group_by("pair_id").agg(silenced=pl.len())
+    return (
+        asked.join(told, on="pair_id", how="left")
+        .join(silent, on="pair_id", how="left")
+        .select(
+            "pair_id",
+            reward_margin=pl.col("each").list.mean(),
+            margins="margins",
+            spread=pl.col("each").list.std(ddof=0),
+            votes_against=against.fill_null(0).cast(pl.Int32),
+            models=pl.col("each").list.len().fill_null(0).cast(pl.Int32),
+            silenced=pl.col("silenced").fill_null(0).cast(pl.Int32),
+            length_difference="length_difference",
+        )
     )
 
 

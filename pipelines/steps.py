@@ -131,7 +131,9 @@ def signal(store: Store, recipe: Recipe, name: str) -> Signals:
         if models and (least := recipe.rewards.min_trust) is not None:
             seen = training(store, recipe)
             believed = trusts.measured(store, recipe, seen, models)
-            tables["rewards"] = trusted(seen, tables["rewards"], believed, least)
+            heard = trusted(seen, tables["rewards"], believed, least)
+            tables["silenced"] = tables["rewards"].join(heard, on=["model", "completion_id"], how="anti")
+            tables["rewards"] = heard
     if "media" in wanted:
         tables["media"] = store.scan("media", list(recipe.sources))
     found = _apply.run_signal(name, tables)

@@ -16,7 +16,7 @@ from filters.reward_disagreement import Rule, report
 MARGINS = pl.List(pl.Struct({"model": pl.String, "margin": pl.Float64}))
 # Starts from the estimated share of wrong labels, and judges at equal length.
 CAREFUL = {"prior": "estimated", "at_equal_length": "judge", "below": 0.4, "min_agreement": 0.55}
-QUIET = {"spread": 0.0, "votes_against": 0, "models": 1}
+QUIET = {"spread": 0.0, "votes_against": 0, "models": 1, "silenced": 0}
 
 
 def frames(margins, differences=None, source="s", **facts):

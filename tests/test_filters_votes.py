@@ -34,9 +34,10 @@ def frames(margins, differences=None, **facts):
         "spread": [0.0] * count,
         "votes_against": [sum(one["margin"] < 0 for one in told) for told in each],
         "models": [len(told) for told in each],
+        "silenced": [0] * count,
         "length_difference": [0] * count if differences is None else [int(value) for value in differences],
     }
-    rows = [row("s", name, **{key: values[place] for key, values in facts.items()})
+    rows = [row(**{"source": "s", "pair_id": name, **{key: values[place] for key, values in facts.items()}})
             for place, name in enumerate(signal["pair_id"])]  # fmt: skip
     return pl.DataFrame(rows), pl.DataFrame(signal)
 
@@ -263,3 +264,13 @@ def test_what_learned_the_labels_votes_only_where_its_unseen_kind_beats_chance()
     assert made.filter(action="drop").height > 50
     assert told["trusted"] == 1
     assert told["agreement"] == pytest.approx((weak > 0).mean()), "not that of the labels it was taught"
+
+
+def test_where_min_trust_silences_the_models_the_ledger_says_so():
+    margins, _, _ = noisy(200)
+    rows, signal = frames({"m": [*margins[:100], *[None] * 100]}, source=["heard"] * 100 + ["unheard"] * 100)
+    untrusted = signal.with_columns(silenced=pl.Series([0] * 100 + [2] * 100, dtype=pl.Int32))
+    kept = decide("reward_disagreement", rows, untrusted, Rule()).filter(action="keep")
+    assert set(kept.select("source", "reason").rows()) == {("unheard", "seed_models_not_trusted")}
+    kept = decide("reward_disagreement", rows, signal, Rule()).filter(action="keep")
+    assert set(kept.select("source", "reason").rows()) == {("unheard", "too_few_scored_pairs")}

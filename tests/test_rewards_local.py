@@ -39,7 +39,12 @@ def test_a_recipe_says_what_a_model_is_shown(tmp_path, store, classifier, ours):
     assert short.fingerprint == load_reward_model(classifier, max_length=99).fingerprint
     assert (pictured.encoder.max_length, pictured.encoder.max_pixels) == (100, 784)
     assert pictured.fingerprint not in (load_reward_model(ours).fingerprint, short.fingerprint)
-    assert [(books.scored, books.unscored) for books in steps.score(store, made)] == [(19, 1), (19, 1)]
+    done = steps.score(store, made)
+    assert [(books.scored, books.unscored) for books in done] == [(19, 1), (19, 1)]
+    assert [books.left["reason"].to_list() for books in done] == [
+        ["longer than max_length (99)"],
+        ["longer than max_length (100)"],
+    ]
     assert recipe(tmp_path, local(classifier)).fingerprint != made.fingerprint
 
 
