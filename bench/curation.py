@@ -2,8 +2,8 @@
 
 Labels of real sources are turned, rules act on the training part, and heads on frozen features are trained on what
 is left; accuracy is on held-out pairs of other prompts with the labels as published. Reads PREFMILL_REAL_DATA
-(a folder beside the checkout by default). Five seeds, eleven minutes on two cores, and six more for embeddings in
-the first run; seeds that are done are kept in `_curation_data.home()`. Writes bench/results/curation.txt and
+(a folder beside the checkout by default). Five seeds take eleven minutes on two cores, five of them for embeddings;
+these and seeds that are done are kept in `_curation_data.home()`. Writes bench/results/curation.txt and
 docs/curation.md.
 """
 
@@ -178,6 +178,7 @@ def _result(cells: list[Cell], long: list[Cell]) -> list[str]:
     worst, most = (max(found, key=lambda where: found[where]) for found in (harm, rise))
     return [
         *_won_lines(noisy),
+        "",
         f"by seed: ours less confident {ahead['confident']}; ours less small-loss {ahead['small-loss']}; "
         f"default detector less {best} {_interval(better)}",
         f"worst: harm {harm[worst]:+.4f} on {' '.join(worst)}; "
