@@ -2,8 +2,8 @@
 
 Labels of real sources are turned, rules act on the training part, and heads on frozen features are trained on what
 is left; accuracy is on held-out pairs of other prompts with the labels as published. Reads PREFMILL_REAL_DATA
-(a folder beside the checkout by default). Five seeds take eleven minutes on two cores, five of them for embeddings;
-these and seeds that are done are kept in `_curation_data.home()`. Writes bench/results/curation.txt and
+(a folder beside the checkout by default). Five seeds take eleven minutes on two cores, five of them for texts;
+embeddings and seeds that are done are kept in `_curation_data.home()`. Writes bench/results/curation.txt and
 docs/curation.md.
 """
 
