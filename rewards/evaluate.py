@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,7 +17,8 @@ _BATCH = 512
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Accuracy of one model on one split: shares of pairs in 0..1, a tie of rewards counts half.
+    """Accuracy of one model on one split: shares of pairs in 0..1, a tie of rewards counts half. Of a pair with a
+    soft label under one half the rejected one counts as preferred.
 
     `interval` holds 95 % of the accuracies of resampled groups (pairs that share a prompt stay together).
     `balanced_accuracy` is the mean of the accuracy where the longer and where the shorter completion was
@@ -67,8 +69,10 @@ def evaluate(
             kept = np.flatnonzero(fits)
             both = [side[place] for side in (chosen, rejected) for place in kept]
             rewards = model.rewards(both).astype(np.float64)
-            margins.append(rewards[: len(kept)] - rewards[len(kept) :])
-            lengths += [_length(chosen[place].completion) - _length(rejected[place].completion) for place in kept]
+            side = [-1 if _softer(batch[place]) else 1 for place in kept]
+            margins.append(side * (rewards[: len(kept)] - rewards[len(kept) :]))
+            long = [_length(chosen[place].completion) - _length(rejected[place].completion) for place in kept]
+            lengths += [sign * difference for sign, difference in zip(side, long, strict=True)]
             sources += [batch[place]["source"] for place in kept]
             modalities += [batch[place]["modality"] for place in kept]
             groups += [batch[place]["group_id"] for place in kept]
@@ -84,6 +88,12 @@ def evaluate(
         bins, sum(abs(stated - found) * pairs for stated, found, pairs in bins) / len(right),
         _by(sources, right), _by(modalities, right),
     )  # fmt: skip
+
+
+def _softer(row: Mapping[str, Any]) -> bool:
+    """Whether a rule has made the other completion the likelier one."""
+    soft = row.get("soft_label")
+    return soft is not None and soft < 0.5
 
 
 def _length(messages: list[dict[str, str]]) -> int:

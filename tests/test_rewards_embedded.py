@@ -420,6 +420,14 @@ def test_ties_count_half_and_length_is_told_apart(tmp_path):
     assert evaluate(Length(most=10), folder, "demo", "train", progress=False).unjudged == 1
 
 
+def test_a_softened_pair_counts_for_its_likelier_side(tmp_path):
+    texts = [("longest answer", "short"), ("a longer one", "tiny")]
+    rows = [{**row(n, str(n), *texts[n]), "soft_label": soft} for n, soft in enumerate((0.2, 0.7))]
+    found = evaluate(Length(), publish(tmp_path / "data", rows), "demo", "train", progress=False)
+    assert found.accuracy == found.length_accuracy == 0.5
+    assert found.length_correlation == pytest.approx(1)
+
+
 def test_a_failed_training_leaves_the_old_model(tmp_path, monkeypatch):
     folder = publish(tmp_path / "data", toy_rows(20, 1))
     done = train(folder, "demo", tmp_path / "model", TrainSettings(), progress=False)
