@@ -44,24 +44,24 @@ def kept_alike(
 
     `gone` bool, `right` (probability that the label is right) and the length `differences` (chosen less rejected)
     are `[pairs]`. Returns which pairs go now, bool, and the weights of those that stay, both `[pairs]`: in every
-    stratum the side that won less often, longer or shorter, keeps at least its old share of the weight, and over
-    all `lean_auc` is no further from one half. None weighs more than `limit`: where that would not do, the most
-    probable of those that were to go stay.
+    stratum the share of the weight where the longer one won is no further from one half, in either direction, and
+    over all neither is `lean_auc`. None weighs more than `limit`: where that would not do, the most probable of
+    those that were to go stay.
     """
     gone, weights = gone.copy(), np.ones(len(gone))
     stratum = length_strata(differences)
     for number in range(int(stratum.max(initial=-1)) + 1):
         sides = [np.flatnonzero((stratum == number) & (sign * differences > 0)) for sign in (1, -1)]
-        few, many = sorted(sides, key=len)
-        leaving = few[gone[few]]
-        spare = int(np.ceil(len(few) / limit)) - (len(few) - len(leaving))
-        if spare > 0:
+        for side in sides:
+            leaving = side[gone[side]]
+            spare = max(0, int(np.ceil(len(side) / limit)) - (len(side) - len(leaving)))
             gone[leaving[np.argsort(-right[leaving], kind="stable")[:spare]]] = False
-        fewer, more = few[~gone[few]], many[~gone[many]]
-        if len(more) * len(few) > len(fewer) * len(many):
-            kept_share = (len(fewer) + len(more)) / (len(few) + len(many))
-            for before, now in ((few, fewer), (many, more)):
-                weights[now] = kept_share * len(before) / len(now)
+        before, after = np.array([len(side) for side in sides]), np.array([(~gone[side]).sum() for side in sides])
+        if after.max() * before.sum() > before.max() * after.sum():
+            larger, allowed = int(after.argmax()), before.max() / before.sum()
+            for place, share in ((larger, allowed), (1 - larger, 1 - allowed)):
+                kept = sides[place][~gone[sides[place]]]
+                weights[kept] = share * after.sum() / max(len(kept), 1)
     return gone, _no_further(differences, gone, weights, limit)
 
 

@@ -274,3 +274,18 @@ def test_where_min_trust_silences_the_models_the_ledger_says_so():
     assert set(kept.select("source", "reason").rows()) == {("unheard", "seed_models_not_trusted")}
     kept = decide("reward_disagreement", rows, signal, Rule()).filter(action="keep")
     assert set(kept.select("source", "reason").rows()) == {("unheard", "too_few_scored_pairs")}
+
+
+@pytest.mark.parametrize(("longer", "shorter"), [(50, 50), (45, 55), (55, 45)])
+def test_no_stratum_leans_further_to_either_side(longer, shorter):
+    """Longer winners go from small differences and shorter ones from large: over all that evens out."""
+    small, large = np.array([10] * longer + [-10] * shorter), np.array([1000] * longer + [-1000] * shorter)
+    differences = np.concatenate([small, large])
+    gone = np.concatenate([small > 0, large < 0]) & (np.arange(200) % 3 > 0)
+    left, weights = kept_alike(differences, gone, np.linspace(0, 1, 200), 4.0)
+    for size in (10, 1000):
+        stays = ~left & (np.abs(differences) == size)
+        share = weights[stays & (differences > 0)].sum() / weights[stays].sum()
+        assert abs(share - 0.5) <= abs(longer / 100 - 0.5) + 1e-6
+        assert weights[stays].mean() == pytest.approx(1)
+    assert weights.max() <= 4
