@@ -48,8 +48,7 @@ def parts(survivors: pl.DataFrame, params: Rule) -> list[Part]:
         judgement = _judgement(scored, params)
         if untaught(heard).height < heard.height:
             judgement = as_told(judgement, mean_votes(untaught(each))["margin"].to_numpy())
-        if judgement.abstains == "too_few_scored_pairs" and rows["silenced"].sum() > 0:
-            judgement = replace(judgement, abstains="seed_models_not_trusted")
+        judgement = _silenced(judgement, rows)
         if not voting and judgement.abstains is None:
             judgement = replace(judgement, abstains="rewards_disagree_too_often", probabilities=None)
         out.append(Part(rows, scored, len(voting), len(trust), judgement))
@@ -80,13 +79,20 @@ def parts_by_gold(survivors: pl.DataFrame, params: Rule) -> list[Part]:
         if told is None and judgement.abstains is None:
             judgement = replace(judgement, abstains="label_follows_length", probabilities=None)
         trusted = int(judgement.abstains is None)
-        out.append(Part(rows, scored, trusted, each["model"].n_unique(), judgement))
+        out.append(Part(rows, scored, trusted, each["model"].n_unique(), _silenced(judgement, rows)))
     return out
 
 
 def _apart(survivors: pl.DataFrame) -> Iterator[pl.DataFrame]:
     ordered = not_opposed(survivors).sort(*APART, "pair_id")
     yield from ordered.partition_by(*APART, maintain_order=True)
+
+
+def _silenced(judgement: Judgement, rows: pl.DataFrame) -> Judgement:
+    """With the true reason where pairs are scored, but by models that `min_trust` lets say nothing there."""
+    if judgement.abstains != "too_few_scored_pairs" or rows["silenced"].sum() == 0:
+        return judgement
+    return replace(judgement, abstains="seed_models_not_trusted")
 
 
 def _less_length(scored: pl.DataFrame) -> pl.DataFrame | None:
