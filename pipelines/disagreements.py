@@ -17,32 +17,15 @@ RULE = "reward_disagreement"
 SHOWN = 20
 _CUT = 400
 _KEY = ["source", "pair_id"]
-_APART = ["source", "criterion", "modality"]
 
 
 def books(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
     """A row per source, criterion and modality of the pairs that the rule was given: how far the reward models may
-    be trusted there, and why the rule abstains where it does, as the ledger has it. None without the rule."""
+    be trusted there, and why the rule abstains where it does. None without the rule."""
     if RULE not in made.rules:
         return []
     given = survivors.given_to(store, recipe, made, RULE)
-    kept = made.ledger.filter(rule=RULE, action="keep").join(given.select(*_KEY, *_APART[1:]), on=_KEY)
-    why = kept.group_by(_APART).agg(why=pl.col("reason").first(), low=pl.col("value").first())
-    told = (
-        filters.load(RULE)
-        .report(given, recipe.rules[RULE])
-        .join(why, on=_APART, how="left", maintain_order="left")
-    )
-    nobody = pl.col("why").eq_missing("rewards_disagree_too_often")
-    return list(
-        told.with_columns(
-            trusted=pl.when(nobody).then(0).otherwise("trusted"),
-            agreement_low=pl.coalesce("low", "agreement_low"),
-            abstains="why",
-        )
-        .drop("why", "low")
-        .to_dicts()
-    )
+    return list(filters.load(RULE).report(given, recipe.rules[RULE]).to_dicts())
 
 
 def meaning(recipe: Recipe) -> str:
