@@ -15,14 +15,12 @@ from rewards.score import Scored
 _BY = {"model": pl.String, "source": pl.String, "reason": pl.String}
 
 
-def write(store: Store, recipe: Recipe, done: Sequence[Scored]) -> None:
-    """Keep which models have scored the recipe's pairs, how many of their completions, and what taught them."""
-    rewards = {books.model: books.cached + books.scored for books in done}
-    # As `steps.reward_models` gives them: the embedded one twice, of a served one the folder of its head.
-    local = [one.model for one in recipe.rewards.here() for _ in range(2 if one.model == "embedded" else 1)]
-    folders = zip([*local, *(given.head for given in recipe.rewards.servers)], done, strict=bool(done))
-    taught = {books.model: folder for folder, books in folders if folder and trained_on.tells(folder)}
-    facts = {"models": [books.model for books in done], "rewards": rewards, "taught": taught}
+def write(store: Store, recipe: Recipe, done: Sequence[tuple[Scored, str | None]]) -> None:
+    """Keep which models have scored the recipe's pairs, how many of their completions, and what taught them: each
+    comes with the folder or name of its weights, if any."""
+    rewards = {books.model: books.cached + books.scored for books, _ in done}
+    taught = {books.model: origin for books, origin in done if origin and trained_on.tells(origin)}
+    facts = {"models": [books.model for books, _ in done], "rewards": rewards, "taught": taught}
     notes.write(store, "scored", recipe.name, facts)
 
 

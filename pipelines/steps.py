@@ -153,10 +153,11 @@ def _code(name: str) -> str:
     return hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=16).hexdigest()
 
 
-def reward_models(store: Store, recipe: Recipe) -> Iterator[RewardModel]:
+def reward_models(store: Store, recipe: Recipe) -> Iterator[tuple[RewardModel, str | None]]:
     """The models that judge the recipe's pairs, in its order: saved ones, those behind servers, and the embedded
     one twice, cross-fitted on the pairs themselves and watched while it learns them. None when no rule needs
-    rewards. One at a time: two large ones need not be in memory together."""
+    rewards. One at a time: two large ones need not be in memory together. With each the
+    folder or name that its weights, or its head's, come from, if any."""
     if not any(_apply.needs(name, "rewards") for name in recipe.rules):
         return
     from rewards.load import load_reward_model
@@ -165,9 +166,9 @@ def reward_models(store: Store, recipe: Recipe) -> Iterator[RewardModel]:
         if local.model == "embedded":
             yield from _embedded(store, recipe)
         else:
-            yield load_reward_model(local.model, **local.options())
+            yield load_reward_model(local.model, **local.options()), local.model
     for given in recipe.rewards.servers:
-        yield served(store, given, training(store, recipe))
+        yield served(store, given, training(store, recipe)), given.head
 
 
 def served(store: Store, given: ServerRecipe, judges: pl.LazyFrame) -> RewardModel:
@@ -179,26 +180,26 @@ def served(store: Store, given: ServerRecipe, judges: pl.LazyFrame) -> RewardMod
     return judged(store, model, judges) if isinstance(model, Judge) else model
 
 
-def _embedded(store: Store, recipe: Recipe) -> Iterator[RewardModel]:
+def _embedded(store: Store, recipe: Recipe) -> Iterator[tuple[RewardModel, str | None]]:
     from rewards.dynamics import dynamics
     from rewards.embedded import cross_fit
 
     # A seed model that trained on benchmarks would leak them into every decision.
     seen = training(store, recipe).join(signals(store, recipe, "groups"), on="pair_id", how="left")
     learned = trusts.unverified(seen, trusts.gold(store, recipe, seen))
-    yield cross_fit(seen, store.media, folds=recipe.rewards.folds, seed=recipe.seed)
-    yield dynamics(learned, store.media, seed=recipe.seed)
+    yield cross_fit(seen, store.media, folds=recipe.rewards.folds, seed=recipe.seed), None
+    yield dynamics(learned, store.media, seed=recipe.seed), None
 
 
 def score(store: Store, recipe: Recipe) -> list[Scored]:
     """Score each completion of the recipe's training pairs that has no reward yet, by every model."""
     wanted = completions_of(training(store, recipe))
-    done = []
-    for model in reward_models(store, recipe):
-        done.append(run(store, model, wanted, progress=sys.stderr.isatty()))
+    done: list[tuple[Scored, str | None]] = []
+    for model, origin in reward_models(store, recipe):
+        done.append((run(store, model, wanted, progress=sys.stderr.isatty()), origin))
         del model  # before the next one is loaded
     scored.write(store, recipe, done)
-    return done
+    return [books for books, _ in done]
 
 
 def trust(store: Store, recipe: Recipe) -> pl.DataFrame:

@@ -34,7 +34,7 @@ def test_a_recipe_says_what_a_model_is_shown(tmp_path, store, classifier, ours):
     fill(store, [*TEXTS[:9], ("question", "a very long answer " * 20, "bad")])
     text = local(classifier, max_length=99) + local(ours, max_length=100, max_pixels=784)
     made = recipe(tmp_path, text)
-    short, pictured = steps.reward_models(store, made)
+    short, pictured = (model for model, _ in steps.reward_models(store, made))
     assert short.encoder.max_length == 99
     assert short.fingerprint == load_reward_model(classifier, max_length=99).fingerprint
     assert (pictured.encoder.max_length, pictured.encoder.max_pixels) == (100, 784)
@@ -59,7 +59,7 @@ def test_the_revision_is_what_is_loaded_from_the_hub(tmp_path, monkeypatch, stor
     commits = ("a" * 40, "b" * 40)
     for commit in commits:
         shutil.copytree(classifier, tmp_path / "models--owner--judge" / "snapshots" / commit)
-    (one,), (other,) = (
+    ((one, _),), ((other, _),) = (
         steps.reward_models(store, recipe(tmp_path, local("owner/judge", revision=commit))) for commit in commits
     )
     assert one.fingerprint != other.fingerprint

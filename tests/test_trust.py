@@ -165,7 +165,7 @@ def test_training_dynamics_never_learn_a_gold_prompt(tmp_path, filled):
     steps.signal(filled, plain, "groups")
     made = recipe(tmp_path, f'folds = 2\ngold = "{gold}"', SOURCES)
     steps.signal(filled, made, "groups")
-    learned = [list(steps.reward_models(filled, one))[1].keys["pair_id"] for one in (plain, made)]
+    learned = [list(steps.reward_models(filled, one))[1][0].keys["pair_id"] for one in (plain, made)]
     assert (len(learned[0]), len(learned[1])) == (120, 110)
     assert not set(learned[1]) & {json.loads(line)["pair_id"] for line in gold.read_text().splitlines()}
     gold.write_text(labels(filled, "toy", right=True) + labels(filled, "terse", right=True))
