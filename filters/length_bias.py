@@ -1,9 +1,9 @@
 """Labels that follow length: a reward model learns "longer is better" before anything else.
 
 `match` and `weight` make longer and shorter winners alike in number among pairs of alike length difference, so
-that length alone says nothing about the label; pairs that an earlier rule has weighed count by their weight, and a
-soft label s as 2s - 1 of a pair: under one half the other one won. Pairs of equal length, or without text, stay as
-they are.
+that length alone says nothing about the label: `match` first by numbers, then by the weights that earlier rules
+gave, `weight` by weights alone. A soft label s weighs 2s - 1 of a pair: under one half the other one won. Pairs of
+equal length, or without text, stay as they are.
 
 Each criterion of a source is balanced apart: of HH-RLHF's test pairs the longer one wins 60% in helpful-base and
 45% in harmless-base, which together look like no bias at all.

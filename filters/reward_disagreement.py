@@ -33,9 +33,7 @@ from filters._strata import bounded_weights, chars, kept_alike, least_probable, 
 from filters._votes import margins
 
 _UNITS = {"model": pl.String, "unit": pl.Float64}
-_DROPPED = (
-    0.65  # chosen on other splits of the sets of docs/curation.md: 0.5 wins back a tenth less of what noise costs
-)
+_DROPPED = 0.65  # below this by default; chosen on other splits of the sets of docs/curation.md
 _SHARPEST = 0.1  # no temperature below this share of a model's mean margin: one model must not outshout the rest
 
 SIGNAL = pa.schema(
@@ -154,8 +152,8 @@ def _units(found: pl.DataFrame) -> list[tuple[str, float]]:
     """
     units = []
     for part in found.sort("model", "pair_id").partition_by("model", maintain_order=True):
-        margins = part["margin"].to_numpy()
-        size, fitted = float(np.abs(margins).mean()), fit_noise(margins)
+        given = part["margin"].to_numpy()
+        size, fitted = float(np.abs(given).mean()), fit_noise(given)
         if size > 0:
             units.append((part["model"][0], size if fitted is None else max(fitted[0], _SHARPEST * size)))
     return units

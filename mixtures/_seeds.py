@@ -19,7 +19,7 @@ class LocalRecipe(BaseModel, extra="forbid", frozen=True):
     max_pixels: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
-    def _has_some(self) -> LocalRecipe:
+    def _embedded_takes_none(self) -> LocalRecipe:
         if self.model == "embedded" and self.options():
             raise ValueError("embedded takes no options; name it under models")
         return self

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from filters import _trust
+from filters._votes import TAUGHT, UNSEEN
 from mixtures._recipe import Recipe
 from pairs.errors import RecipeError, shown
 from pairs.store import Store
@@ -66,9 +67,9 @@ def measured(store: Store, recipe: Recipe, pairs: pl.LazyFrame, models: Iterable
     """`filters._trust.trust` of models on the recipe's pairs; of one that says what it was trained on, on pairs of
     other prompts alone (`unseen labels`), and on `nothing` where there are none."""
     names, taught = list(models), scored.taught(store, recipe)
-    crossed = [name for name in names if name.startswith("cross-fit-")]
+    crossed = [name for name in names if name.startswith(UNSEEN)]
     # Training dynamics learn the labels; the embedded model that is cross-fitted beside them does not.
-    learned = {name: (crossed or [""])[0] for name in names if name.startswith("dynamics-")}
+    learned = {name: (crossed or [""])[0] for name in names if name.startswith(TAUGHT)}
     verified = gold(store, recipe, pairs)
     others = store.scan("rewards", [name for name in names if name not in taught])
     found = [_trust.trust(pairs, others, verified, learned)]

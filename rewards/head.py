@@ -79,7 +79,7 @@ class HashedSums(torch.autograd.Function):
     """`embedding_bag` of a table `[BUCKETS, hidden]`, with a faster way back: [rows, hidden].
 
     torch sorts the buckets for the gradient of the table; a transposed sparse product adds the rows as they come,
-    in a third of the time, and always in the same order.
+    which takes less time, and always in the same order.
     """
 
     @staticmethod
