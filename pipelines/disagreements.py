@@ -15,6 +15,11 @@ from pipelines import scored, steps, survivors
 
 RULE = "reward_disagreement"
 SHOWN = 20
+# What a reader looks for first stands first: the table is wider than the page.
+_FACTS = [
+    "source", "criterion", "modality", "pairs", "abstains", "trusted", "agreement", "agreement_low", "flip_rate",
+    "models", "without_rewards",
+]  # fmt: skip
 _CUT = 400
 _KEY = ["source", "pair_id"]
 
@@ -25,7 +30,8 @@ def books(store: Store, recipe: Recipe, made: Plan) -> list[dict[str, Any]]:
     if RULE not in made.rules:
         return []
     given = survivors.given_to(store, recipe, made, RULE)
-    return list(filters.load(RULE).report(given, recipe.rules[RULE]).to_dicts())
+    found = filters.load(RULE).report(given, recipe.rules[RULE])
+    return list(found.select(_FACTS).to_dicts())
 
 
 def meaning(recipe: Recipe) -> str:
