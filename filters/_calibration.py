@@ -14,6 +14,7 @@ _MIN_SIDE = 10  # pairs on the smaller side of a stratum, for its median to say 
 _Z = 1.96  # 95%
 FLIP_LIMIT = 0.45  # at one half margins and labels would have nothing to do with each other
 _DOUBT = 20.0  # a flip rate of 10% must make the labels e**2 times as likely as none does
+_GAIN, _PACE = 0.5, 0.5  # w and k of `reward_scaling`
 _SIZES = 400  # of margins that the fit tells apart
 
 
@@ -77,6 +78,16 @@ def label_right(margins: np.ndarray, temperature: float, flip_rate: float) -> np
     odds = margins / temperature + math.log1p(-flip_rate) - math.log(max(flip_rate, 1e-300))
     right: np.ndarray = np.exp(-np.minimum(np.logaddexp(0, -odds), 700.0))  # above 0
     return right
+
+
+def reward_scaling(right: np.ndarray) -> np.ndarray:
+    """Dynamic reward scaling (MM-RLHF, arXiv 2502.10391), 1 to 1 + `_GAIN`: 1 + w (1 - exp(-k d)), where d, the
+    log-odds of labels that are `right` with these probabilities `[pairs]`, counts as 0 below 0. Sure pairs count
+    more, none of them without bound, and wrong ones no less than hard ones.
+    """
+    doubt = np.minimum((1 - right) / np.maximum(right, 1e-300), 1.0)  # exp(-d)
+    scaled: np.ndarray = 1 + _GAIN * (1 - doubt**_PACE)
+    return scaled
 
 
 def length_share(margins: np.ndarray, differences: np.ndarray) -> np.ndarray | None:

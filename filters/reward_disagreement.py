@@ -26,7 +26,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, Field, model_validator
 
-from filters._calibration import fit_noise
+from filters._calibration import fit_noise, reward_scaling
 from filters._decisions import DECISIONS, decisions
 from filters._judged import APART, Part, at_equal_length, parts, parts_by_gold
 from filters._strata import bounded_weights, chars, kept_alike, least_probable, side_weights
@@ -94,6 +94,12 @@ class Rule(BaseModel, extra="forbid"):
     others: list[str] = Field(
         [],
         description="keep_if_agree: beginnings of the names of a judge and of the best model, say: one must agree",
+    )
+    scaling: Literal["probability", "margin"] = Field(
+        "probability",
+        description="weight: in proportion to the probability of the label; margin: by MM-RLHF's dynamic reward "
+        "scaling, which lets sure pairs count up to half more and takes nothing from doubtful ones, before the "
+        "mean is made one",
     )
     floor: float = Field(0.05, ge=0, le=1, description="soften: the least soft label")
     max_weight: float = Field(
@@ -182,7 +188,8 @@ def rule(survivors: pl.DataFrame, params: Rule) -> pl.DataFrame:
         rows = part.scored.with_columns(p=right)
         sign = _sign(rows) if at_equal_length(params) else np.zeros(rows.height, np.int64)
         if params.policy == "weight":
-            weights = bounded_weights(side_weights(right, sign), params.max_weight)
+            raw = right if params.scaling == "probability" else reward_scaling(right)
+            weights = bounded_weights(side_weights(raw, sign), params.max_weight)
             made.append(decisions(rows.with_columns(weight=weights), "weight", "reward_weight", "weight"))
             continue
         picked = np.zeros(rows.height, bool)

@@ -10,7 +10,15 @@ import pytest
 from filter_frames import pairs, row
 
 from filters._apply import decide, run_signal, with_signal
-from filters._calibration import FLIP_LIMIT, fit_noise, judge, label_right, length_share, wilson_low
+from filters._calibration import (
+    FLIP_LIMIT,
+    fit_noise,
+    judge,
+    label_right,
+    length_share,
+    reward_scaling,
+    wilson_low,
+)
 from filters.reward_disagreement import Rule, report
 
 MARGINS = pl.List(pl.Struct({"model": pl.String, "margin": pl.Float64}))
@@ -165,6 +173,23 @@ def test_weights_grow_with_the_probability_and_have_mean_one_per_source():
     assert made["value"].is_between(1 / 3 - 1e-9, 3 + 1e-9).all()
     weights = made["value"].to_numpy()
     assert weights[flipped].mean() < 0.6 < 1 < weights[~flipped].mean()
+
+
+def test_dynamic_scaling_lets_sure_pairs_count_up_to_half_more():
+    assert reward_scaling(np.array([0.0, 0.2, 0.5])).tolist() == [1, 1, 1]
+    odds = np.array([1.0, 4.0])
+    found = reward_scaling(1 / (1 + np.exp(-odds)))
+    assert found == pytest.approx(1 + 0.5 * (1 - np.exp(-0.5 * odds)))
+    assert reward_scaling(np.array([1.0]))[0] == 1.5
+    margins, differences, _ = noisy()
+    free = {"policy": "weight", "at_equal_length": "no"}
+    steep, flat = (
+        decide("reward_disagreement", *frames(margins, differences), Rule(**free, scaling=scaling))["value"]
+        for scaling in ("probability", "margin")
+    )
+    assert flat.mean() == pytest.approx(1)
+    assert flat.max() / flat.min() == pytest.approx(1.5, abs=0.05)
+    assert steep.max() / steep.min() > 3
 
 
 def test_disagreement_at_equal_length_does_not_favour_the_longer():
