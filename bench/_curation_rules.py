@@ -163,6 +163,7 @@ def versions(train: Pairs, flipped: np.ndarray, found: Found, seed: int) -> dict
         "flip": ruled(policy="flip"),
         "soften": ruled(policy="soften"),
         "weight": ruled(policy="weight"),
+        "scaled": ruled(policy="weight", scaling="margin"),
         "keep if agree": ruled(policy="keep_if_agree", gold="cross-fit", others=["dynamics"], min_agreement=0.5),
         "cross-fit": without(margin["cross-fit"], count),
         "dynamics": without(margin["dynamics"], count),

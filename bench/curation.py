@@ -28,7 +28,7 @@ SEEDS = (0, 1, 2, 3, 4)
 STUDENT = (12.706, 4.303, 3.182, 2.776)  # 97.5% quantiles for 1 to 4 degrees of freedom
 SHOWN = (
     "clean", "nothing", "random", "oracle", "ours", "any length", "judged equal", "careful", "flip", "soften",
-    "weight", "keep if agree", "matched", "cross-fit", "dynamics", "small-loss", "confident",
+    "weight", "scaled", "keep if agree", "matched", "cross-fit", "dynamics", "small-loss", "confident",
 )  # fmt: skip
 # Detectors; `dynamics` is early and late, `default` what the default rule makes of it and of `cross-fit`.
 SINGLE = ("cross-fit", "early", "late", "area", "independent")
